@@ -1,0 +1,2 @@
+//! Replaced by the quickstart.
+fn main() {}

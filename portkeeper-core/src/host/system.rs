@@ -1,0 +1,3 @@
+/// The machine this process runs on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct System;

@@ -1,0 +1,16 @@
+//! What callers get back. The JSON of a record uses the documented column names.
+
+mod history;
+mod reservation;
+mod scan;
+mod socket;
+pub(crate) mod timestamp;
+mod verdict;
+
+pub use history::{Action, HistoryEntry, Holder};
+pub use reservation::{
+    Lease, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary,
+};
+pub use scan::{ScanReport, StatusChange};
+pub use socket::{Owner, Process, Protocol, Socket, SocketState};
+pub use verdict::{PortState, Verdict};

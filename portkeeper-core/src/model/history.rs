@@ -1,0 +1,73 @@
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// What happened to a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It was made or altered, or its server stopped listening.
+    Reserved,
+    /// It ended.
+    Released,
+    /// Its server began to listen.
+    InUse,
+    /// Its server was ended through Port Keeper.
+    Killed,
+}
+
+impl Action {
+    /// The documented text: `reserved`, `released`, `in-use` or `killed`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Released => "released",
+            Self::InUse => "in-use",
+            Self::Killed => "killed",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One change of one claim.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEntry {
+    /// Grows with every entry.
+    pub id: i64,
+    /// The port.
+    pub port: u16,
+    /// What happened.
+    pub action: Action,
+    /// Whose claim it was; on a release, who had it before.
+    pub project_name: Option<String>,
+    /// The claim's description at that time.
+    pub description: Option<String>,
+    /// Who did it: an actor such as `cargo (pid 4711)`; `None` for a writer that left no name.
+    pub performed_by: Option<String>,
+    /// When.
+    pub performed_at: DateTime<Utc>,
+    /// Why and how: `reason`, `changed`, `previousProject`, `pid`, `processName`, `leaseId`.
+    pub details: Map<String, Value>,
+}
+
+/// Who had a port at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holder {
+    /// The port.
+    pub port: u16,
+    /// The project.
+    pub project_name: String,
+    /// Whether it was reserved or in use.
+    pub status: super::Status,
+    /// The entry that says so: the last one at or before that moment.
+    pub entry: HistoryEntry,
+}

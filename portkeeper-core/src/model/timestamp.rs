@@ -1,0 +1,41 @@
+//! Timestamps are stored as `YYYY-MM-DDTHH:MM:SSZ`, so that text order is time order.
+
+use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
+
+/// The stored form.
+pub(crate) fn format(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Reads the stored form, and `YYYY-MM-DD HH:MM:SS` as SQLite's `datetime()` writes it.
+pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(time) => Some(time.with_timezone(&Utc)),
+        Err(_) => NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f")
+            .ok()
+            .map(|time| time.and_utc()),
+    }
+}
+
+/// The present, in the whole seconds that are stored.
+pub(crate) fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{format, parse};
+
+    #[test]
+    fn both_documented_forms_are_read_and_one_is_written() {
+        for text in [
+            "2024-01-20T10:30:00Z",
+            "2024-01-20 10:30:00",
+            "2024-01-20T12:30:00+02:00",
+        ] {
+            let time = parse(text).unwrap_or_else(|| panic!("{text} is not read"));
+            assert_eq!(format(time), "2024-01-20T10:30:00Z");
+        }
+        assert_eq!(parse("yesterday"), None);
+    }
+}
