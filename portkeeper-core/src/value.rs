@@ -81,13 +81,17 @@ pub(crate) fn tags(tags: &[String]) -> Result<Vec<&str>> {
     }
     let mut unique: Vec<&str> = Vec::with_capacity(tags.len());
     for tag in tags {
-        not_blank("tag", tag)?;
-        line("tag", tag, TAG_LENGTH)?;
+        self::tag(tag)?;
         if !unique.contains(&tag.as_str()) {
             unique.push(tag);
         }
     }
     Ok(unique)
+}
+
+pub(crate) fn tag(tag: &str) -> Result<()> {
+    not_blank("tag", tag)?;
+    line("tag", tag, TAG_LENGTH)
 }
 
 /// Metadata is a JSON object.

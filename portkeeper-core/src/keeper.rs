@@ -1,0 +1,131 @@
+//! The façade: one method is one operation and at most one transaction.
+
+use std::{path::Path, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use rusqlite::Connection;
+
+use crate::{
+    error::Result,
+    host::Host,
+    model::{Action, Reservation},
+    rules::Details,
+    store::{self, Durability, Store, history::NewEntry},
+};
+
+mod claim;
+mod options;
+mod query;
+mod scan;
+
+pub use options::Options;
+
+/// The registry of this machine's ports.
+///
+/// Every process of a user opens the same database, so that a Rust tool, a test run and a dev
+/// server never hand out the same port twice. A keeper is `Send + Sync`: share one by reference or
+/// in an [`Arc`] among threads. After a `fork` the child may go on using it; it opens a connection
+/// of its own.
+///
+/// ```
+/// use portkeeper_core::{Keeper, ReserveRequest, Verdict};
+///
+/// let keeper = Keeper::in_memory()?;                  // Keeper::open()? for the user's registry
+/// keeper.reserve(3000, ReserveRequest::new("my-app").description("React dev server"))?;
+///
+/// match keeper.check(3000)?.verdict {
+///     Verdict::Reserved { project, since } => println!("{project} has it since {since}"),
+///     other => println!("{other}"),
+/// }
+/// keeper.release(3000)?;
+/// # Ok::<(), portkeeper_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Keeper {
+    store: Store,
+    host: Arc<dyn Host>,
+    actor: Option<String>,
+    durability: Option<Durability>,
+}
+
+impl Keeper {
+    /// Opens the user's registry: `PORTKEEPER_DB_PATH` where it is set, else
+    /// `~/.portkeeper/database.db`. It is created, readable by the user alone, where it is missing.
+    ///
+    /// Fails with `DATABASE_CORRUPT`, `SCHEMA_MISMATCH` or `SCHEMA_TOO_NEW` on a file that is no
+    /// registry or not this version's, and leaves such a file as it is.
+    pub fn open() -> Result<Self> {
+        Options::new().open()
+    }
+
+    /// Opens the registry in the file `path`, and creates it where it is missing.
+    pub fn open_at(path: impl AsRef<Path>) -> Result<Self> {
+        Options::new().path(path.as_ref()).open()
+    }
+
+    /// A registry of its own that vanishes with the keeper, for tests.
+    ///
+    /// It looks at the real machine. [`Options::host`] replaces that too.
+    pub fn in_memory() -> Result<Self> {
+        Options::new().in_memory().open()
+    }
+
+    /// The file of the registry; `:memory:` for one without.
+    pub fn path(&self) -> &Path {
+        self.store.path()
+    }
+
+    /// Who this keeper says it is in the history.
+    fn actor(&self) -> String {
+        self.actor.clone().unwrap_or_else(|| {
+            // Asked each time: a forked child is somebody else.
+            format!(
+                "{} (pid {})",
+                options::program_name(),
+                std::process::id()
+            )
+        })
+    }
+
+    /// How durable the claims of this kind are, unless the options say it for all.
+    fn durability(&self, usual: Durability) -> Durability {
+        self.durability.unwrap_or(usual)
+    }
+}
+
+/// Writes a row and the one history entry that belongs to the change.
+struct Journal {
+    actor: String,
+    now: DateTime<Utc>,
+}
+
+impl Journal {
+    fn new(keeper: &Keeper) -> Self {
+        Self {
+            actor: keeper.actor(),
+            now: keeper.host.now(),
+        }
+    }
+
+    fn write(
+        &self,
+        db: &Connection,
+        row: &Reservation,
+        action: Action,
+        details: &Details,
+    ) -> rusqlite::Result<()> {
+        store::ports::put(db, row)?;
+        store::history::append(
+            db,
+            &NewEntry {
+                port: row.number,
+                action,
+                project: &row.project_name,
+                description: row.description.as_deref(),
+                performed_by: &self.actor,
+                performed_at: self.now,
+                details,
+            },
+        )
+    }
+}

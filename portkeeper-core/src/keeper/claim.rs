@@ -1,0 +1,263 @@
+//! One port at a time: look at it, claim it, give it back.
+
+use serde_json::json;
+
+use crate::{
+    error::{Error, Result},
+    host::{Probe, Wanted},
+    keeper::{Journal, Keeper},
+    model::{Action, PortState, Reservation, Status, Verdict},
+    request::{Claims, Release, ReserveRequest},
+    rules::{self, Details, Reserve, Wish},
+    store::{Durability, Failure, leases, ports},
+    value,
+};
+
+impl Keeper {
+    /// Says what a port is: whose, and who listens on it.
+    ///
+    /// The registry's row costs one read, and a free port one bind probe of a few microseconds;
+    /// the sockets of the machine are read only when something has the port. Nothing is written,
+    /// and a server that starts at the same moment is not disturbed.
+    ///
+    /// ```
+    /// # let keeper = portkeeper_core::Keeper::in_memory()?;
+    /// let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// let port = server.local_addr().unwrap().port();
+    ///
+    /// let state = keeper.check(port)?;
+    /// assert_eq!(state.listeners()[0].pid(), Some(std::process::id()));
+    /// assert!(state.verdict.to_string().ends_with("listening on 127.0.0.1 (tcp)"));
+    /// # Ok::<(), portkeeper_core::Error>(())
+    /// ```
+    pub fn check(&self, port: impl Into<i64>) -> Result<PortState> {
+        let port = value::port(port.into())?;
+        let row = self.row(port)?;
+        let verdict = self.verdict(port, row.as_ref())?;
+        let reservation = row.filter(|row| row.status != Status::Free);
+        Ok(PortState {
+            port,
+            status: reservation.as_ref().map_or(Status::Free, |row| row.status),
+            verdict,
+            reservation,
+        })
+    }
+
+    /// Claims a port for a project, or alters the project's claim; what the request does not
+    /// mention stays.
+    ///
+    /// A port whose own server already listens, the caller's or a child's, may be claimed. Refused
+    /// with `PORT_RESERVED` when another project has the port, and with `PORT_IN_USE` when anyone
+    /// else uses it, unless the request says [`adopt`](ReserveRequest::adopt).
+    ///
+    /// The claim is on disk when this returns, and lasts until it is released.
+    ///
+    /// ```
+    /// use portkeeper_core::{ErrorKind, ReserveRequest};
+    ///
+    /// # let keeper = portkeeper_core::Keeper::in_memory()?;
+    /// let web = keeper.reserve(3000, ReserveRequest::new("my-app").tag("frontend"))?;
+    /// assert_eq!(web.tags, ["frontend"]);
+    ///
+    /// let refusal = keeper.reserve(3000, ReserveRequest::new("shop").suggest(true)).unwrap_err();
+    /// assert_eq!(refusal.kind(), ErrorKind::PortReserved);
+    /// assert_eq!(refusal.project(), Some("my-app"));
+    /// assert!(refusal.next_free() > Some(3000));
+    /// # Ok::<(), portkeeper_core::Error>(())
+    /// ```
+    pub fn reserve(&self, port: impl Into<i64>, request: ReserveRequest) -> Result<Reservation> {
+        let port = value::port(port.into())?;
+        let suggest = request.suggest;
+        let reserved = self.try_reserve(port, &request);
+        match reserved {
+            Err(refusal) if suggest => Err(self.with_suggestion(refusal)),
+            result => result,
+        }
+    }
+
+    fn try_reserve(&self, port: u16, request: &ReserveRequest) -> Result<Reservation> {
+        let wish = wish(request)?;
+        let journal = Journal::new(self);
+
+        // The machine is looked at before the transaction: no system call may prolong a lock.
+        let row = self.row(port)?;
+        let mut stranger = None;
+        let foreseen = rules::reserve(port, row.as_ref(), &wish, journal.now, || {
+            stranger = if request.adopt {
+                Some(None)
+            } else {
+                Some(self.stranger(port)?)
+            };
+            Ok(stranger.clone().flatten())
+        })?;
+        if let Reserve::Unchanged(row) = foreseen {
+            return Ok(row);
+        }
+        self.store.write(self.durability(Durability::Full), |tx| {
+            let row = ports::get(tx, port)?;
+            // The project had the port a moment ago and has lost it since: nobody has looked.
+            let looked = || match &stranger {
+                Some(stranger) => Ok(stranger.clone()),
+                None => self.stranger(port),
+            };
+            match rules::reserve(port, row.as_ref(), &wish, journal.now, looked)? {
+                Reserve::Unchanged(row) => Ok(row),
+                Reserve::Changed {
+                    row,
+                    action,
+                    details,
+                } => {
+                    journal.write(tx, &row, action, &details)?;
+                    Ok(row)
+                }
+            }
+        })
+    }
+
+    /// Ends claims: of one port, several ports, or a whole project. All of them or none.
+    ///
+    /// Returns the rows as they are now, by number. A port that nobody has is `PORT_NOT_FOUND`; a
+    /// project without ports is no error. A server that still runs is left alone.
+    ///
+    /// ```
+    /// use portkeeper_core::{Release, ReserveRequest};
+    ///
+    /// # let keeper = portkeeper_core::Keeper::in_memory()?;
+    /// for port in [3000, 3001, 3002, 3003] {
+    ///     keeper.reserve(port, ReserveRequest::new("my-app"))?;
+    /// }
+    /// keeper.release(3000)?;
+    /// keeper.release([3001, 3002])?;
+    /// keeper.release(Release::project("my-app"))?;
+    /// assert_eq!(keeper.release(3000).unwrap_err().to_string(), "port 3000 is not reserved");
+    /// # Ok::<(), portkeeper_core::Error>(())
+    /// ```
+    pub fn release(&self, claims: impl Into<Release>) -> Result<Vec<Reservation>> {
+        let Release { claims, only_of } = claims.into();
+        let numbers = match &claims {
+            Claims::Ports(numbers) => {
+                let checked: Result<Vec<u16>> =
+                    numbers.iter().map(|number| value::port(*number)).collect();
+                let mut numbers = checked?;
+                numbers.sort_unstable();
+                numbers.dedup();
+                numbers
+            }
+            Claims::Project(project) => {
+                value::project(project)?;
+                Vec::new()
+            }
+        };
+        let journal = Journal::new(self);
+        let details = Details::from_iter([("reason".to_owned(), json!("requested"))]);
+        self.store.write(self.durability(Durability::Full), |tx| {
+            let rows = match &claims {
+                Claims::Ports(_) => numbers
+                    .iter()
+                    .map(|port| {
+                        let row = ports::get(tx, *port)?;
+                        Ok(rules::release(*port, row.as_ref(), only_of.as_deref())?.clone())
+                    })
+                    .collect::<Result<Vec<_>, Failure>>()?,
+                Claims::Project(project) => ports::list(
+                    tx,
+                    &ports::Listed {
+                        project: Some(project),
+                        ..ports::Listed::default()
+                    },
+                )?,
+            };
+            let mut freed = Vec::with_capacity(rows.len());
+            for claim in &rows {
+                let row = rules::hand_back(claim, journal.now);
+                leases::remove(tx, row.number)?;
+                journal.write(tx, &row, Action::Released, &details)?;
+                freed.push(row);
+            }
+            Ok(freed)
+        })
+    }
+
+    /// The registry's row of a port, also of one that is free again; `None` for a port that nobody
+    /// ever had. The machine is not looked at.
+    ///
+    /// ```
+    /// # let keeper = portkeeper_core::Keeper::in_memory()?;
+    /// assert_eq!(keeper.get(3000)?, None);
+    /// # Ok::<(), portkeeper_core::Error>(())
+    /// ```
+    pub fn get(&self, port: impl Into<i64>) -> Result<Option<Reservation>> {
+        self.row(value::port(port.into())?)
+    }
+
+    fn row(&self, port: u16) -> Result<Option<Reservation>> {
+        self.store.read_one(|db| Ok(ports::get(db, port)?))
+    }
+
+    /// What the machine and this row say together.
+    fn verdict(&self, port: u16, row: Option<&Reservation>) -> Result<Verdict> {
+        let mut probe = self.host.probe(port)?;
+        let mut sockets = Vec::new();
+        if probe != Probe::Free {
+            sockets = self.host.sockets(Wanted::Port(port))?;
+            if sockets.is_empty() && probe == Probe::Taken {
+                // What had it may have gone in between; then the port is free.
+                probe = self.host.probe(port)?;
+            }
+        }
+        Ok(rules::verdict(row, probe, &sockets))
+    }
+
+    /// What keeps the caller from claiming a port that nobody has claimed.
+    fn stranger(&self, port: u16) -> Result<Option<Verdict>> {
+        let verdict = self.verdict(port, None)?;
+        let me = std::process::id();
+        Ok(rules::strangers(verdict, |pid| self.host.descends(pid, me)))
+    }
+
+    /// The refusal with the next port that could be had instead.
+    fn with_suggestion(&self, mut refusal: Error) -> Error {
+        if let Error::PortReserved {
+            port, next_free, ..
+        }
+        | Error::PortInUse {
+            port, next_free, ..
+        } = &mut refusal
+        {
+            // A refusal without a suggestion is worth more than an error instead of it.
+            *next_free = self.next_free(*port).unwrap_or_default();
+        }
+        refusal
+    }
+
+    fn next_free(&self, port: u16) -> Result<Option<u16>> {
+        let claimed = self
+            .store
+            .read_one(|db| Ok(ports::claimed_above(db, port)?))?;
+        for candidate in port.saturating_add(1)..=u16::MAX {
+            if claimed.binary_search(&candidate).is_err()
+                && candidate != port
+                && self.host.probe(candidate)? == Probe::Free
+            {
+                return Ok(Some(candidate));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The request as the rules take it, every value checked.
+fn wish(request: &ReserveRequest) -> Result<Wish<'_>> {
+    value::project(&request.project)?;
+    if let Some(description) = &request.description {
+        value::description(description)?;
+    }
+    let tags = request.tags.as_deref().map(value::tags).transpose()?;
+    let metadata = request.metadata.as_deref().map(value::metadata);
+    Ok(Wish {
+        project: &request.project,
+        description: request.description.as_deref(),
+        tags: tags.map(|tags| tags.into_iter().map(str::to_owned).collect()),
+        metadata: metadata.transpose()?,
+    })
+}

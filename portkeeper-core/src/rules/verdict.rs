@@ -1,0 +1,81 @@
+//! From what the machine and the registry say of a port to one verdict.
+
+use crate::{
+    host::Probe,
+    model::{Reservation, Socket, SocketState, Status, Verdict},
+};
+
+/// What a port is.
+///
+/// `sockets` are those whose local port it is; they need not be read when the probe said free.
+/// The most telling socket decides: a listener before a connection, a connection before the rest
+/// of a closed one. A port that is taken without any socket is bound and does not listen yet:
+/// such sockets are in no table that the portable sources read.
+pub(crate) fn verdict(row: Option<&Reservation>, probe: Probe, sockets: &[Socket]) -> Verdict {
+    let claim = row.filter(|row| row.status != Status::Free);
+    let project = claim.map(|claim| claim.project_name.clone());
+    let some = |wanted: fn(&Socket) -> bool| -> Vec<Socket> {
+        sockets.iter().filter(|s| wanted(s)).cloned().collect()
+    };
+
+    let listeners = some(Socket::is_listener);
+    if !listeners.is_empty() {
+        return Verdict::Listening { project, listeners };
+    }
+    match probe {
+        Probe::Free => match claim {
+            Some(claim) => Verdict::Reserved {
+                project: claim.project_name.clone(),
+                since: claim.reserved_at,
+            },
+            None => Verdict::Free,
+        },
+        Probe::Privileged => Verdict::Privileged { project },
+        Probe::Excluded => Verdict::Excluded { project },
+        Probe::Taken => {
+            let connections = some(|socket| socket.state == SocketState::Connected);
+            if !connections.is_empty() {
+                Verdict::OutgoingConnection {
+                    project,
+                    connections,
+                }
+            } else if sockets.iter().any(|s| s.state == SocketState::TimeWait) {
+                Verdict::TimeWait { project }
+            } else {
+                Verdict::Bound { project }
+            }
+        }
+    }
+}
+
+/// What remains of a verdict when the sockets of the caller's own processes are left out; `None`
+/// when nothing of it stands in the caller's way.
+///
+/// A socket counts as the caller's when one of its processes is. Privileges are the server's
+/// affair, not the registry's: it may run with other rights than the caller does.
+pub(crate) fn strangers(verdict: Verdict, is_own: impl Fn(u32) -> bool) -> Option<Verdict> {
+    let foreign = |sockets: Vec<Socket>| -> Vec<Socket> {
+        let own = |socket: &Socket| socket.processes.iter().any(|process| is_own(process.pid));
+        sockets.into_iter().filter(|socket| !own(socket)).collect()
+    };
+    match verdict {
+        Verdict::Free | Verdict::Reserved { .. } | Verdict::Privileged { .. } => None,
+        Verdict::Listening { project, listeners } => {
+            let listeners = foreign(listeners);
+            (!listeners.is_empty()).then_some(Verdict::Listening { project, listeners })
+        }
+        Verdict::OutgoingConnection {
+            project,
+            connections,
+        } => {
+            let connections = foreign(connections);
+            (!connections.is_empty()).then_some(Verdict::OutgoingConnection {
+                project,
+                connections,
+            })
+        }
+        verdict @ (Verdict::Bound { .. } | Verdict::TimeWait { .. } | Verdict::Excluded { .. }) => {
+            Some(verdict)
+        }
+    }
+}
