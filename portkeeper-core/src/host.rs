@@ -9,8 +9,20 @@ use crate::{
     model::{ProcessIdentity, Socket},
 };
 
+mod fate;
+mod lineage;
+#[cfg(target_os = "linux")]
+mod linux;
+mod owners;
+#[cfg(any(test, not(target_os = "linux")))]
+mod portable;
+mod probe;
+mod ranges;
+mod sockets;
 mod system;
+mod table;
 
+pub use ranges::{ephemeral_ports, reserved_by_kernel};
 pub use system::System;
 
 /// The machine as the engine sees it. [`System`] is the real one; tests may bring their own.

@@ -1,3 +1,57 @@
+use chrono::{DateTime, Utc};
+
+#[cfg(target_os = "linux")]
+use super::linux as platform;
+#[cfg(not(target_os = "linux"))]
+use super::portable as platform;
+use super::{Fate, Host, Probe, Wanted, fate, lineage, probe};
+use crate::{
+    error::Result,
+    model::{ProcessIdentity, Socket, timestamp},
+};
+
 /// The machine this process runs on.
+///
+/// It has no state: every answer is what the operating system says at the moment of the call.
+///
+/// ```
+/// use std::net::TcpListener;
+///
+/// use portkeeper_core::host::{Host, Probe, System, Wanted};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let port = listener.local_addr()?.port();
+///
+/// assert_eq!(System.probe(port)?, Probe::Taken);
+/// let sockets = System.sockets(Wanted::Port(port))?;
+/// assert_eq!(sockets[0].pid(), Some(std::process::id()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct System;
+
+impl Host for System {
+    fn now(&self) -> DateTime<Utc> {
+        timestamp::now()
+    }
+
+    fn probe(&self, port: u16) -> Result<Probe> {
+        probe::probe(port)
+    }
+
+    fn sockets(&self, wanted: Wanted) -> Result<Vec<Socket>> {
+        platform::sockets(wanted)
+    }
+
+    fn identity(&self, pid: u32) -> Result<Option<ProcessIdentity>> {
+        platform::identity(pid)
+    }
+
+    fn fate(&self, process: &ProcessIdentity) -> Fate {
+        fate::judge(process, &platform::here(), platform::present(process.pid))
+    }
+
+    fn descends(&self, pid: u32, ancestor: u32) -> bool {
+        lineage::descends(pid, ancestor, platform::kin)
+    }
+}

@@ -1,0 +1,11 @@
+//! Linux: processes by `/proc` and pidfds, owners of sockets by the descriptors of every process.
+
+mod descriptors;
+mod pidfd;
+mod process;
+mod sockets;
+mod stat;
+mod visibility;
+
+pub(super) use process::{here, identity, kin, present};
+pub(super) use sockets::sockets;

@@ -1,0 +1,57 @@
+//! What may be said of a socket's owner: the decision, without any I/O.
+
+use std::collections::HashMap;
+
+use crate::model::Owner;
+
+/// Which processes have which socket, as far as could be seen.
+#[derive(Debug, Default)]
+pub(super) struct Holders {
+    /// The pids that have a socket open, by its inode.
+    pub by_inode: HashMap<u64, Vec<u32>>,
+    /// Whether no process that could have one of the sockets was kept from view.
+    pub everything_was_seen: bool,
+}
+
+/// Decides how much is known of a socket's owner.
+///
+/// A socket without an inode has none: no descriptor leads to it any more, or not yet. Processes that
+/// were found are the owners. If none was found and a single process was kept from view (its
+/// descriptors may not be read, or `/proc` hides processes), that one may be the owner, and the
+/// answer is [`Owner::Denied`], whatever user the socket belongs to: servers are started by one user
+/// and run as another. Only if everything was seen, and twice, is nobody in this pid namespace the
+/// owner: [`Owner::OtherNamespace`] is a proof, never a guess. Where a platform does not say what it
+/// kept from view, it is taken as having done so.
+pub(super) fn classify(has_inode: bool, found: usize, everything_was_seen: bool) -> Owner {
+    match (has_inode, found) {
+        (_, 1..) => Owner::Known,
+        (false, 0) => Owner::None,
+        (true, 0) if everything_was_seen => Owner::OtherNamespace,
+        (true, 0) => Owner::Denied,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::classify;
+    use crate::model::Owner;
+
+    #[test]
+    fn an_owner_is_never_guessed() {
+        for (has_inode, found, everything_was_seen, owner) in [
+            (true, 1, true, Owner::Known),
+            (true, 1, false, Owner::Known),
+            (true, 9, false, Owner::Known),
+            (true, 0, true, Owner::OtherNamespace),
+            (true, 0, false, Owner::Denied),
+            (false, 0, true, Owner::None),
+            (false, 0, false, Owner::None),
+        ] {
+            assert_eq!(
+                classify(has_inode, found, everything_was_seen),
+                owner,
+                "{has_inode} {found} {everything_was_seen}"
+            );
+        }
+    }
+}
