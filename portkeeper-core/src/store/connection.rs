@@ -1,0 +1,121 @@
+//! One open connection and what has to be remembered about it.
+
+use std::path::Path;
+
+use rusqlite::{Connection, config::DbConfig};
+
+use super::{
+    Durability, Failure,
+    failure::{kind, refusal},
+    file::{self, Identity},
+    retry::{Patience, is_busy},
+};
+use crate::error::Error;
+
+/// Statements that are kept prepared. More than the engine has, so that none is ever compiled twice.
+const PREPARED_STATEMENTS: usize = 64;
+
+/// A connection to a database whose schema is the present one.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) connection: Connection,
+    /// Which file it is; `None` in memory.
+    identity: Option<Identity>,
+    durability: Durability,
+}
+
+impl Link {
+    /// Takes over a connection that was [`prepare`]d and migrated.
+    pub(super) fn new(
+        connection: Connection,
+        identity: Option<Identity>,
+    ) -> Result<Self, rusqlite::Error> {
+        connection.execute_batch(
+            "PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 1048576; PRAGMA synchronous = FULL;",
+        )?;
+        connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+        Ok(Self {
+            connection,
+            identity,
+            durability: Durability::Full,
+        })
+    }
+
+    /// Refuses a file that is no longer the one at `path`: what is written to it, nobody reads.
+    pub(super) fn check_file(&self, path: &Path) -> Result<(), Error> {
+        match &self.identity {
+            Some(identity) => file::check_unchanged(path, identity),
+            None => Ok(()),
+        }
+    }
+
+    /// Sets what the next transaction survives. Must not be called within one.
+    pub(super) fn set_durability(&mut self, durability: Durability) -> Result<(), rusqlite::Error> {
+        if self.durability != durability {
+            self.connection.execute_batch(match durability {
+                Durability::Full => "PRAGMA synchronous = FULL",
+                Durability::Normal => "PRAGMA synchronous = NORMAL",
+            })?;
+            self.durability = durability;
+        }
+        Ok(())
+    }
+
+    /// Rolls back what a panic in another thread, or a failed rollback, left open.
+    pub(super) fn end_abandoned_transaction(&self) -> Result<(), rusqlite::Error> {
+        if self.connection.is_autocommit() {
+            Ok(())
+        } else {
+            self.connection.execute_batch("ROLLBACK")
+        }
+    }
+}
+
+/// Makes a new connection harmless, before it reads anything.
+///
+/// Triggers are for other programs, and a hostile one would run with the engine's rights. Foreign keys
+/// stay off until the migrations ran, since rows of an adopted database may already violate them.
+pub(super) fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
+    // The engine has its own way to wait, see `retry`; rusqlite sets five seconds by itself.
+    connection.busy_timeout(std::time::Duration::ZERO)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
+    connection.execute_batch("PRAGMA cell_size_check = ON")
+}
+
+/// Commits, and repeats a `COMMIT` that was busy: its transaction is still open and complete.
+///
+/// The connection stays locked meanwhile, since no other thread may use it within this transaction.
+pub(super) fn commit(
+    connection: &Connection,
+    path: &Path,
+    patience: &Patience,
+) -> Result<(), Failure> {
+    loop {
+        match connection.execute_batch("COMMIT") {
+            Ok(()) => return Ok(()),
+            Err(error) if is_busy(&error) => {
+                if !patience.pause() {
+                    return Err(error.into());
+                }
+            }
+            Err(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) =>
+            {
+                return Err(error.into());
+            }
+            // In a fault sweep, 5 of 1,087 such commits were stored nevertheless.
+            Err(error) => {
+                let kind = kind(error.sqlite_error_code());
+                let reason = format!("{error}; the outcome of the transaction is unknown");
+                let mut failure = refusal(kind, path, reason);
+                if let Error::Database { source, .. } = &mut failure {
+                    *source = Some(Box::new(error));
+                }
+                return Err(failure.into());
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! From what SQLite says to the engine's errors.
+
+use std::path::Path;
+
+use rusqlite::ErrorCode;
+
+use super::file;
+use crate::error::{Error, ErrorKind};
+
+/// Why a transaction's body stopped.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// SQLite failed. Where it was only busy, the transaction is run again.
+    Sqlite(rusqlite::Error),
+    /// The engine refused; the transaction is rolled back and not run again.
+    Refused(Error),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl Failure {
+    /// The engine's error, about the database at `path`.
+    pub(super) fn at(self, path: &Path) -> Error {
+        match self {
+            Self::Refused(error) => error,
+            Self::Sqlite(error) => from_sqlite(error, path),
+        }
+    }
+}
+
+/// A database error of `kind` that SQLite knows nothing of.
+pub(super) fn refusal(kind: ErrorKind, path: &Path, reason: impl Into<String>) -> Error {
+    Error::Database {
+        kind,
+        path: path.to_owned(),
+        reason: reason.into(),
+        source: None,
+    }
+}
+
+fn from_sqlite(error: rusqlite::Error, path: &Path) -> Error {
+    let code = error.sqlite_error_code();
+    // SQLite reports a missing right as one of several codes, each of which has other causes too.
+    if matches!(
+        code,
+        Some(
+            ErrorCode::PermissionDenied
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+                | ErrorCode::AuthorizationForStatementDenied
+        )
+    ) && let Err(denied) = file::check_access(path)
+    {
+        return denied;
+    }
+    let kind = kind(code);
+    let reason = if kind == ErrorKind::DatabaseBusy {
+        format!("other writers kept it locked: {error}")
+    } else {
+        error.to_string()
+    };
+    Error::Database {
+        kind,
+        path: path.to_owned(),
+        reason,
+        source: Some(Box::new(error)),
+    }
+}
+
+/// The kind of database error that a code of SQLite stands for.
+pub(super) fn kind(code: Option<ErrorCode>) -> ErrorKind {
+    match code {
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::FileLockingProtocolFailed,
+        ) => ErrorKind::DatabaseBusy,
+        Some(ErrorCode::DiskFull) => ErrorKind::DatabaseFull,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => ErrorKind::DatabaseCorrupt,
+        _ => ErrorKind::DatabaseError,
+    }
+}
