@@ -79,11 +79,7 @@ impl Keeper {
     fn actor(&self) -> String {
         self.actor.clone().unwrap_or_else(|| {
             // Asked each time: a forked child is somebody else.
-            format!(
-                "{} (pid {})",
-                options::program_name(),
-                std::process::id()
-            )
+            format!("{} (pid {})", options::program_name(), std::process::id())
         })
     }
 

@@ -17,9 +17,13 @@ mod connection;
 mod failure;
 mod file;
 mod generation;
+pub(crate) mod history;
+pub(crate) mod leases;
 mod migrate;
 mod open;
+pub(crate) mod ports;
 mod retry;
+pub(crate) mod scans;
 mod schema;
 #[cfg(test)]
 mod tests;

@@ -132,6 +132,9 @@ pub(super) fn program_name() -> &'static str {
     NAME.get_or_init(|| {
         let program = env::current_exe().ok();
         let stem = program.as_deref().and_then(Path::file_stem);
-        stem.map_or_else(|| "unknown".to_owned(), |stem| stem.to_string_lossy().into_owned())
+        stem.map_or_else(
+            || "unknown".to_owned(),
+            |stem| stem.to_string_lossy().into_owned(),
+        )
     })
 }

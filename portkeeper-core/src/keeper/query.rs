@@ -5,7 +5,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     error::Result,
     keeper::Keeper,
-    model::{Action, HistoryEntry, Holder, ProjectPorts, Reservation, StaleReservation, Status, Summary},
+    model::{
+        Action, HistoryEntry, Holder, ProjectPorts, Reservation, StaleReservation, Status, Summary,
+    },
     request::{Filter, HistoryQuery},
     store::{
         history::{self, Sought},

@@ -59,36 +59,39 @@ impl Keeper {
         let listeners = self.listeners()?;
         let journal = Journal::new(self);
 
-        let changes = self.store.write(self.durability(Durability::Normal), |tx| {
-            let changed: HashSet<u16> = history::changed_since(tx, before)?.into_iter().collect();
-            let mut claims = ports::list(tx, &Listed::default())?;
-            claims.retain(|claim| !changed.contains(&claim.number));
+        let changes = self
+            .store
+            .write(self.durability(Durability::Normal), |tx| {
+                let changed: HashSet<u16> =
+                    history::changed_since(tx, before)?.into_iter().collect();
+                let mut claims = ports::list(tx, &Listed::default())?;
+                claims.retain(|claim| !changed.contains(&claim.number));
 
-            scans::replace(tx, &listeners, journal.now)?;
-            let transitions = rules::scan_changes(&claims, &listeners);
-            let listening: HashSet<u16> = listeners.iter().map(|socket| socket.port).collect();
-            for claim in claims.iter().filter(|c| listening.contains(&c.number)) {
-                ports::seen(tx, claim.number, journal.now)?;
-            }
-            let mut changes = Vec::with_capacity(transitions.len());
-            for transition in transitions {
-                let found = claims.binary_search_by_key(&transition.port, |claim| claim.number);
-                let Some(claim) = found.ok().and_then(|position| claims.get(position)) else {
-                    continue;
-                };
-                let row = after(claim, &transition, &journal);
-                let details = details(&transition);
-                journal.write(tx, &row, rules::claim_action(row.status), &details)?;
-                changes.push(StatusChange {
-                    port: claim.number,
-                    project_name: claim.project_name.clone(),
-                    from: claim.status,
-                    to: transition.to,
-                    process: transition.process,
-                });
-            }
-            Ok(changes)
-        })?;
+                scans::replace(tx, &listeners, journal.now)?;
+                let transitions = rules::scan_changes(&claims, &listeners);
+                let listening: HashSet<u16> = listeners.iter().map(|socket| socket.port).collect();
+                for claim in claims.iter().filter(|c| listening.contains(&c.number)) {
+                    ports::seen(tx, claim.number, journal.now)?;
+                }
+                let mut changes = Vec::with_capacity(transitions.len());
+                for transition in transitions {
+                    let found = claims.binary_search_by_key(&transition.port, |claim| claim.number);
+                    let Some(claim) = found.ok().and_then(|position| claims.get(position)) else {
+                        continue;
+                    };
+                    let row = after(claim, &transition, &journal);
+                    let details = details(&transition);
+                    journal.write(tx, &row, rules::claim_action(row.status), &details)?;
+                    changes.push(StatusChange {
+                        port: claim.number,
+                        project_name: claim.project_name.clone(),
+                        from: claim.status,
+                        to: transition.to,
+                        process: transition.process,
+                    });
+                }
+                Ok(changes)
+            })?;
         Ok(ScanReport {
             scanned_at: journal.now,
             listeners,

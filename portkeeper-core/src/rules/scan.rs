@@ -71,9 +71,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::{Transition, scan_changes};
-    use crate::model::{
-        Owner, Process, Protocol, Reservation, Socket, SocketState, Status,
-    };
+    use crate::model::{Owner, Process, Protocol, Reservation, Socket, SocketState, Status};
 
     fn claim(status: Status, process: Option<(u32, &str)>) -> Reservation {
         Reservation {
@@ -142,19 +140,54 @@ mod tests {
 
         check(Reserved, None, &[], None);
         check(Reserved, None, &[socket(3001, Tcp, &[node])], None);
-        check(Reserved, None, &[socket(3000, Tcp, &[node])], Some((InUse, Some(7))));
-        check(Reserved, None, &[socket(3000, Tcp, &[])], Some((InUse, None)));
-        check(Reserved, None, &[socket(3000, Udp, &[node])], Some((InUse, Some(7))));
+        check(
+            Reserved,
+            None,
+            &[socket(3000, Tcp, &[node])],
+            Some((InUse, Some(7))),
+        );
+        check(
+            Reserved,
+            None,
+            &[socket(3000, Tcp, &[])],
+            Some((InUse, None)),
+        );
+        check(
+            Reserved,
+            None,
+            &[socket(3000, Udp, &[node])],
+            Some((InUse, Some(7))),
+        );
         let both = [socket(3000, Udp, &[(9, "dns")]), socket(3000, Tcp, &[node])];
         check(Reserved, None, &both, Some((InUse, Some(7))));
 
         check(InUse, Some(node), &[], Some((Reserved, None)));
         check(InUse, Some(node), &[socket(3000, Tcp, &[node])], None);
-        check(InUse, Some(node), &[socket(3000, Tcp, &[(5, "sh"), node])], None);
-        check(InUse, Some(node), &[socket(3000, Tcp, &[(8, "node")])], Some((InUse, Some(8))));
-        check(InUse, Some(node), &[socket(3000, Tcp, &[(7, "ruby")])], Some((InUse, Some(7))));
+        check(
+            InUse,
+            Some(node),
+            &[socket(3000, Tcp, &[(5, "sh"), node])],
+            None,
+        );
+        check(
+            InUse,
+            Some(node),
+            &[socket(3000, Tcp, &[(8, "node")])],
+            Some((InUse, Some(8))),
+        );
+        check(
+            InUse,
+            Some(node),
+            &[socket(3000, Tcp, &[(7, "ruby")])],
+            Some((InUse, Some(7))),
+        );
         check(InUse, Some(node), &[socket(3000, Tcp, &[])], None);
-        check(InUse, None, &[socket(3000, Tcp, &[node])], Some((InUse, Some(7))));
+        check(
+            InUse,
+            None,
+            &[socket(3000, Tcp, &[node])],
+            Some((InUse, Some(7))),
+        );
 
         check(Free, None, &[socket(3000, Tcp, &[node])], None);
     }
