@@ -1,10 +1,10 @@
 //! Timestamps are stored as `YYYY-MM-DDTHH:MM:SSZ`, so that text order is time order.
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, SubsecRound, Utc};
 
 /// The stored form.
 pub(crate) fn format(time: DateTime<Utc>) -> String {
-    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// Reads the stored form, and `YYYY-MM-DD HH:MM:SS` as SQLite's `datetime()` writes it.
