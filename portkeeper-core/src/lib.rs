@@ -32,7 +32,7 @@ mod value;
 pub use error::{Error, ErrorKind, Result};
 pub use keeper::{Keeper, Options};
 pub use model::{
-    Action, HistoryEntry, Holder, Lease, Owner, PortState, Process, ProcessIdentity, ProjectPorts,
+    Action, HistoryEntry, Holder, LeaseTerms, Owner, PortState, Process, ProcessIdentity, ProjectPorts,
     Protocol, Reservation, ScanReport, Socket, SocketState, StaleReservation, Status, StatusChange,
     Summary, Verdict,
 };

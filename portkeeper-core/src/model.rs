@@ -9,7 +9,7 @@ mod verdict;
 
 pub use history::{Action, HistoryEntry, Holder};
 pub use reservation::{
-    Lease, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary,
+    LeaseTerms, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary,
 };
 pub use scan::{ScanReport, StatusChange};
 pub use socket::{Owner, Process, Protocol, Socket, SocketState};

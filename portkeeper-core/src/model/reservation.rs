@@ -62,7 +62,7 @@ pub struct Reservation {
     /// The caller's own data.
     pub metadata: Map<String, Value>,
     /// The lease on the claim, where it has a role, an owner or an end.
-    pub lease: Option<Lease>,
+    pub lease: Option<LeaseTerms>,
 }
 
 impl Reservation {
@@ -75,7 +75,7 @@ impl Reservation {
 /// What a claim depends on, beside its project's wish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Lease {
+pub struct LeaseTerms {
     /// A random name; a new claim on the same port has another one.
     pub id: String,
     /// The role within the project, such as `web`.

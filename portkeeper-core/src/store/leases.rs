@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
 
-use crate::model::{Lease, timestamp};
+use crate::model::{LeaseTerms, timestamp};
 
 /// Gives the claim on `port` this lease in the place of any other.
 pub(crate) fn put(
     db: &Connection,
     port: u16,
-    lease: &Lease,
+    lease: &LeaseTerms,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
     const SQL: &str = "INSERT OR REPLACE INTO leases (port, leaseId, role, ownerPid, ownerStart, \

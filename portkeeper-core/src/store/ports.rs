@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, ToSql, params};
 use serde_json::Value;
 
 use crate::model::{
-    Lease, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary, timestamp,
+    LeaseTerms, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary, timestamp,
 };
 
 /// The columns that [`reservation`] reads, in its order.
@@ -200,7 +200,7 @@ fn reservation(row: &Row<'_>) -> rusqlite::Result<Reservation> {
     })
 }
 
-fn lease(row: &Row<'_>) -> rusqlite::Result<Option<Lease>> {
+fn lease(row: &Row<'_>) -> rusqlite::Result<Option<LeaseTerms>> {
     let Some(id) = row.get::<_, Option<String>>(12)? else {
         return Ok(None);
     };
@@ -214,7 +214,7 @@ fn lease(row: &Row<'_>) -> rusqlite::Result<Option<Lease>> {
             pidfd: unsigned(row, 18)?,
         }),
     };
-    Ok(Some(Lease {
+    Ok(Some(LeaseTerms {
         id,
         role: row.get(13)?,
         owner,
