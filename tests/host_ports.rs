@@ -1,0 +1,303 @@
+//! What the machine's probe and list of sockets say of every kind of holder.
+#![cfg(target_os = "linux")]
+
+use std::{
+    io::Read,
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    thread,
+};
+
+use portkeeper_core::{
+    ErrorKind, Owner, Protocol, SocketState,
+    host::{Host, Probe, System, Wanted},
+};
+use socket2::{Socket, Type};
+
+mod support;
+
+use support::{V4, V6_ANY, bound, eventually, port};
+
+fn address(text: &str) -> SocketAddr {
+    SocketAddr::new(text.parse().unwrap(), 0)
+}
+
+/// What a port's one socket looks like.
+type Seen = (Protocol, IpAddr, SocketState);
+
+fn check(name: &str, port: u16, probe: Probe, expected: Option<Seen>) {
+    assert_eq!(System.probe(port).unwrap(), probe, "{name}");
+    let sockets = System.sockets(Wanted::Port(port)).unwrap();
+    let seen: Vec<Seen> = sockets
+        .iter()
+        .map(|socket| (socket.protocol, socket.address, socket.state))
+        .collect();
+    assert_eq!(seen, Vec::from_iter(expected), "{name}");
+    for socket in &sockets {
+        assert_eq!(socket.port, port, "{name}");
+        assert!(
+            socket
+                .processes
+                .iter()
+                .any(|process| process.pid == std::process::id()),
+            "{name}: {socket:?}"
+        );
+        assert_eq!(socket.owner, Owner::Known, "{name}");
+        assert_eq!(
+            socket.uid,
+            Some(rustix::process::geteuid().as_raw()),
+            "{name}"
+        );
+        assert_ne!(socket.inode, 0, "{name}");
+    }
+    let listeners = System.sockets(Wanted::Listeners).unwrap();
+    let listed: Vec<_> = listeners
+        .into_iter()
+        .filter(|socket| socket.port == port)
+        .collect();
+    let expected: Vec<_> = sockets
+        .into_iter()
+        .filter(|socket| socket.is_listener())
+        .collect();
+    assert_eq!(listed, expected, "{name}");
+}
+
+#[test]
+fn a_tcp_listener_is_seen_on_any_address() {
+    for (text, only_v6) in [
+        ("127.0.0.1", false),
+        ("127.0.0.2", false),
+        ("0.0.0.0", false),
+        ("::1", false),
+        ("::", false),
+        ("::", true),
+    ] {
+        for reuse in [true, false] {
+            let socket = bound(Type::STREAM, address(text), reuse, only_v6);
+            socket.listen(8).unwrap();
+            check(
+                &format!("{text} only_v6={only_v6} reuse={reuse}"),
+                port(&socket),
+                Probe::Taken,
+                Some((Protocol::Tcp, text.parse().unwrap(), SocketState::Listen)),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_udp_socket_is_seen_on_any_address() {
+    for (text, only_v6) in [
+        ("127.0.0.1", false),
+        ("127.0.0.2", false),
+        ("0.0.0.0", false),
+        ("::1", false),
+        ("::", false),
+        ("::", true),
+    ] {
+        for reuse in [true, false] {
+            let socket = bound(Type::DGRAM, address(text), reuse, only_v6);
+            check(
+                &format!("{text} only_v6={only_v6} reuse={reuse}"),
+                port(&socket),
+                Probe::Taken,
+                Some((Protocol::Udp, text.parse().unwrap(), SocketState::Bound)),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_tcp_socket_that_does_not_listen_is_seen_by_the_probe_unless_it_yields() {
+    for text in ["127.0.0.1", "0.0.0.0", "::1", "::"] {
+        let socket = bound(Type::STREAM, address(text), false, false);
+        check(text, port(&socket), Probe::Taken, None);
+        // Two sockets with the option that do not listen may share a port: a held port is free
+        // for the server it is held for, and so for the probe.
+        let held = bound(Type::STREAM, address(text), true, false);
+        check(text, port(&held), Probe::Free, None);
+    }
+}
+
+#[test]
+fn an_outgoing_connection_has_its_port() {
+    for text in ["127.0.0.1", "::1"] {
+        let server = TcpListener::bind(address(text)).unwrap();
+        let client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+        let local = client.local_addr().unwrap();
+        check(
+            text,
+            local.port(),
+            Probe::Taken,
+            Some((Protocol::Tcp, local.ip(), SocketState::Connected)),
+        );
+        let sockets = System.sockets(Wanted::Port(local.port())).unwrap();
+        assert_eq!(sockets[0].remote, Some(server.local_addr().unwrap()));
+    }
+}
+
+#[test]
+fn an_accepted_connection_is_on_the_servers_port_and_no_listener() {
+    let server = TcpListener::bind(V4).unwrap();
+    let port = server.local_addr().unwrap().port();
+    let client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+    let waiting = System.sockets(Wanted::Port(port)).unwrap();
+    let owners: Vec<_> = waiting
+        .iter()
+        .map(|socket| (socket.state, socket.owner))
+        .collect();
+    // Until it is accepted, a connection is the kernel's.
+    assert_eq!(
+        owners,
+        [
+            (SocketState::Connected, Owner::None),
+            (SocketState::Listen, Owner::Known)
+        ]
+    );
+
+    let (_accepted, remote) = server.accept().unwrap();
+    assert_eq!(remote, client.local_addr().unwrap());
+    let sockets = System.sockets(Wanted::Port(port)).unwrap();
+    let mut seen: Vec<_> = sockets
+        .iter()
+        .map(|socket| (socket.state, socket.remote, socket.owner))
+        .collect();
+    seen.sort_by_key(|(state, ..)| state.as_str());
+    assert_eq!(
+        seen,
+        [
+            (SocketState::Connected, Some(remote), Owner::Known),
+            (SocketState::Listen, None, Owner::Known),
+        ]
+    );
+}
+
+/// A closed connection whose server closed first, on the port of a listener that is gone.
+fn time_wait(reuse: bool) -> u16 {
+    let listener = bound(Type::STREAM, V4, reuse, false);
+    listener.listen(1).unwrap();
+    let port = port(&listener);
+    let mut client =
+        TcpStream::connect(listener.local_addr().unwrap().as_socket().unwrap()).unwrap();
+    drop(listener.accept().unwrap());
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    drop((client, listener));
+    eventually("TIME-WAIT", || {
+        let sockets = System.sockets(Wanted::Port(port)).unwrap();
+        sockets
+            .iter()
+            .any(|socket| socket.state == SocketState::TimeWait)
+    });
+    port
+}
+
+#[test]
+fn time_wait_is_taken_only_where_a_server_would_be_refused() {
+    for (reuse, probe) in [(true, Probe::Free), (false, Probe::Taken)] {
+        let port = time_wait(reuse);
+        assert_eq!(System.probe(port).unwrap(), probe, "reuse={reuse}");
+        // `TcpListener` sets SO_REUSEADDR, as servers do.
+        let server = TcpListener::bind(("127.0.0.1", port));
+        assert_eq!(server.is_ok(), probe == Probe::Free, "reuse={reuse}");
+        let sockets = System.sockets(Wanted::Port(port)).unwrap();
+        let closed = sockets
+            .iter()
+            .find(|socket| socket.state == SocketState::TimeWait)
+            .unwrap();
+        assert_eq!(
+            (closed.owner, closed.inode, closed.uid),
+            (Owner::None, 0, None)
+        );
+        assert!(closed.remote.is_some());
+    }
+}
+
+#[test]
+fn a_port_is_free_again_when_its_socket_is_closed() {
+    for kind in [Type::STREAM, Type::DGRAM] {
+        // Between closing and probing somebody else may be given the port, but not every time.
+        let mut ports = (0..5).map(|_| {
+            let socket = bound(kind, V6_ANY, false, false);
+            port(&socket)
+        });
+        assert!(ports.any(|port| System.probe(port).unwrap() == Probe::Free));
+    }
+}
+
+#[test]
+fn port_zero_is_no_port() {
+    let error = System.probe(0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PortInvalid);
+    assert_eq!(System.sockets(Wanted::Port(0)).unwrap(), []);
+}
+
+#[test]
+fn sockets_come_in_order() {
+    let sockets: Vec<Socket> = (0..40)
+        .map(|number| match number % 2 {
+            0 => bound(Type::DGRAM, V4, false, false),
+            _ => bound(Type::DGRAM, V6_ANY, false, false),
+        })
+        .collect();
+    let listed = System.sockets(Wanted::Listeners).unwrap();
+    let keys: Vec<_> = listed
+        .iter()
+        .map(|socket| (socket.port, socket.protocol, socket.address, socket.inode))
+        .collect();
+    assert!(keys.is_sorted());
+    for socket in &sockets {
+        assert!(listed.iter().any(|listed| listed.port == port(socket)));
+    }
+}
+
+/// The port is held, so that nobody else on this machine is given it during the test.
+#[test]
+fn a_server_never_fails_to_start_because_of_the_probe() {
+    const STARTS: u32 = 5_000;
+    let hold = bound(Type::STREAM, V6_ANY, true, false);
+    let port = port(&hold);
+    let done = AtomicBool::new(false);
+    let (free, taken) = (AtomicU32::new(0), AtomicU32::new(0));
+    let failures = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let count = match System.probe(port).unwrap() {
+                    Probe::Free => &free,
+                    _ => &taken,
+                };
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let failures = (0..STARTS)
+            .filter(|_| TcpListener::bind(("127.0.0.1", port)).is_err())
+            .count();
+        done.store(true, Ordering::Relaxed);
+        failures
+    });
+    assert_eq!(failures, 0);
+    // Both answers came, so probes did fall into the servers' lives and into the gaps.
+    assert!(free.load(Ordering::Relaxed) > 0, "{free:?} {taken:?}");
+    assert!(taken.load(Ordering::Relaxed) > 0, "{free:?} {taken:?}");
+}
+
+#[test]
+fn probes_do_not_take_one_another_for_a_holder() {
+    let hold = bound(Type::STREAM, V6_ANY, true, false);
+    let port = port(&hold);
+    let taken: usize = thread::scope(|scope| {
+        let probers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    (0..2_000)
+                        .filter(|_| System.probe(port).unwrap() != Probe::Free)
+                        .count()
+                })
+            })
+            .collect();
+        probers
+            .into_iter()
+            .map(|prober| prober.join().unwrap())
+            .sum()
+    });
+    assert_eq!(taken, 0);
+}
