@@ -4,7 +4,7 @@
 use std::{
     env, fs,
     io::{BufRead, BufReader, Read},
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{self, Child, ChildStdout, Command, Stdio},
@@ -160,14 +160,21 @@ pub const V4: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALH
 pub const V6_ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 
 /// A socket bound to `address`; not listening.
+///
+/// Where the kernel picks a TCP port, it is one that no UDP socket has, so that the probe's answer
+/// depends on this socket alone.
 pub fn bound(kind: Type, address: SocketAddr, reuse: bool, only_v6: bool) -> Socket {
-    let socket = Socket::new(Domain::for_address(address), kind, None).unwrap();
-    if address.is_ipv6() {
-        socket.set_only_v6(only_v6).unwrap();
+    loop {
+        let socket = Socket::new(Domain::for_address(address), kind, None).unwrap();
+        if address.is_ipv6() {
+            socket.set_only_v6(only_v6).unwrap();
+        }
+        socket.set_reuse_address(reuse).unwrap();
+        socket.bind(&address.into()).unwrap();
+        if kind == Type::DGRAM || UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port(&socket))).is_ok() {
+            return socket;
+        }
     }
-    socket.set_reuse_address(reuse).unwrap();
-    socket.bind(&address.into()).unwrap();
-    socket
 }
 
 pub fn port(socket: &Socket) -> u16 {
