@@ -3,7 +3,7 @@
 
 use std::{
     io::Read,
-    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
 };
@@ -127,10 +127,49 @@ fn a_tcp_socket_that_does_not_listen_is_seen_by_the_probe_unless_it_yields() {
         let unlisted = (Protocol::Tcp, text.parse().unwrap(), None);
         check(text, port(&socket), Probe::Taken, unlisted);
         // Two sockets with the option that do not listen may share a port: a held port is free
-        // for the server it is held for, and so for the probe.
+        // for the server it is held for, and so for the probe. Only the list has it.
         let held = bound(Type::STREAM, address(text), true, false);
         check(text, port(&held), Probe::Free, unlisted);
+        if !lists_bound_sockets() {
+            continue;
+        }
+        for socket in [&socket, &held] {
+            let listed = System.sockets(Wanted::Bound(port(socket))).unwrap();
+            let mut ours = listed.iter().filter(|listed| listed.address == unlisted.1);
+            let found = ours.next().unwrap();
+            assert_eq!(found.protocol, Protocol::Tcp, "{text}");
+            assert_eq!(found.state, SocketState::Bound, "{text}");
+            assert_eq!(found.owner, Owner::Known, "{text}");
+            socket.listen(1).unwrap();
+            let listed = System.sockets(Wanted::Bound(port(socket))).unwrap();
+            assert!(
+                listed.iter().all(|listed| listed.inode != found.inode),
+                "{text}"
+            );
+        }
     }
+}
+
+/// Linux 6.8 and later.
+fn lists_bound_sockets() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(8))
+}
+
+#[test]
+fn a_udp_client_has_a_port_and_is_no_listener() {
+    let server = UdpSocket::bind(V4).unwrap();
+    let client = UdpSocket::bind(V4).unwrap();
+    client.connect(server.local_addr().unwrap()).unwrap();
+    check(
+        "a UDP client",
+        client.local_addr().unwrap().port(),
+        Probe::Taken,
+        (Protocol::Udp, V4.ip(), Some(SocketState::Connected)),
+    );
 }
 
 #[test]
