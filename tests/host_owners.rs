@@ -92,9 +92,9 @@ fn the_socket_of_a_process_whose_main_thread_has_ended_is_found() {
          ctypes.CDLL(None).pthread_exit(None)",
     ]));
     let port = child.line().parse().unwrap();
-    let descriptors = format!("/proc/{}/fd", child.pid());
+    let stat = format!("/proc/{}/stat", child.pid());
     support::eventually("the end of the main thread", || {
-        fs::read_dir(&descriptors).unwrap().next().is_none()
+        fs::read_to_string(&stat).unwrap().contains(") Z ")
     });
     let socket = listening(System.sockets(Wanted::Port(port)).unwrap());
     assert_eq!(pids(&socket), [child.pid()]);
