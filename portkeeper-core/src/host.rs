@@ -20,6 +20,7 @@ mod probe;
 mod ranges;
 mod sockets;
 mod system;
+#[cfg(any(test, not(target_os = "linux")))]
 mod table;
 
 pub use ranges::{ephemeral_ports, reserved_by_kernel};
@@ -32,13 +33,16 @@ pub trait Host: fmt::Debug + Send + Sync {
 
     /// Whether a server could bind `port` now, for TCP and UDP on every address.
     ///
-    /// Never disturbs a TCP server that sets `SO_REUSEADDR` and starts at the same moment.
+    /// Never disturbs a TCP server that sets `SO_REUSEADDR` and starts at the same moment. So it does
+    /// not see a TCP socket that sets it too and does not listen: ask for [`Wanted::Bound`].
     fn probe(&self, port: u16) -> Result<Probe>;
 
     /// The sockets that are asked for, with their owners, by port, protocol and address.
     fn sockets(&self, wanted: Wanted) -> Result<Vec<Socket>>;
 
     /// Who `pid` is; `None` when there is no such process.
+    ///
+    /// A process that may not be looked at is [`PERMISSION_DENIED`](crate::ErrorKind::PermissionDenied).
     fn identity(&self, pid: u32) -> Result<Option<ProcessIdentity>>;
 
     /// Whether a process that was seen before still lives.
@@ -64,10 +68,14 @@ pub enum Probe {
 /// Which sockets to report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    /// Every TCP listener and every UDP socket.
+    /// Every TCP listener, and every UDP socket that is not known to be connected to a peer.
     Listeners,
-    /// Every socket in any state whose local port is this one.
+    /// Every socket that listens or is connected, or was, and whose local port is this one.
     Port(u16),
+    /// The TCP sockets on this port that are bound and neither listen nor are connected: held ports
+    /// and servers about to start, and for some microseconds the probes of other processes. Only
+    /// Linux 6.8 and later lists them; elsewhere there are none.
+    Bound(u16),
 }
 
 /// What became of a process.

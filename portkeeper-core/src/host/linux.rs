@@ -1,8 +1,10 @@
 //! Linux: processes by `/proc` and pidfds, owners of sockets by the descriptors of every process.
 
 mod descriptors;
+mod inet_diag;
 mod pidfd;
 mod process;
+mod sock_diag;
 mod sockets;
 mod stat;
 mod visibility;

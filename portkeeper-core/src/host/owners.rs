@@ -1,10 +1,12 @@
 //! What may be said of a socket's owner: the decision, without any I/O.
 
+#[cfg(target_os = "linux")]
 use std::collections::HashMap;
 
 use crate::model::Owner;
 
 /// Which processes have which socket, as far as could be seen.
+#[cfg(target_os = "linux")]
 #[derive(Debug, Default)]
 pub(super) struct Holders {
     /// The pids that have a socket open, by its inode.

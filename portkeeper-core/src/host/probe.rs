@@ -7,13 +7,14 @@
 //! between `bind` and `listen`.
 //!
 //! UDP knows no `listen`, and a probe with the option would pass over every holder that has it too.
-//! So UDP is probed without it. Two such probes conflict; a few more tries tell the few microseconds
-//! of another probe from a socket that stays.
+//! So UDP is probed without it. Two such probes conflict, and so a UDP socket is believed only when it
+//! has been there for some milliseconds.
 
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     thread,
+    time::Duration,
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -34,7 +35,9 @@ const NARROWER: [IpAddr; 3] = [
     IpAddr::V6(Ipv6Addr::LOCALHOST),
 ];
 
-const UDP_TRIES: u32 = 4;
+/// Microseconds to wait for another probe to end. It lasts a few; but where all cores are busy it may
+/// be interrupted in the middle, for a few thousand.
+const PAUSES: [u64; 7] = [0, 10, 50, 200, 400, 800, 1600];
 
 pub(super) fn probe(port: u16) -> Result<Probe> {
     if port == 0 {
@@ -99,10 +102,10 @@ impl Kind {
         match self {
             Self::Tcp => socket.bind(&address),
             Self::Udp => {
-                for _ in 1..UDP_TRIES {
+                for pause in PAUSES {
                     match socket.bind(&address) {
                         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                            thread::yield_now();
+                            thread::sleep(Duration::from_micros(pause));
                         }
                         other => return other,
                     }

@@ -2,8 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{owners::classify, table::Entry};
+use super::owners::classify;
 use crate::model::{Process, Socket, SocketState};
+
+/// A socket whose owner is not filled in yet.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub socket: Socket,
+    /// The owners, as far as they are found.
+    pub pids: Vec<u32>,
+}
 
 /// Fills in the owners and sorts by port, protocol, address and inode.
 ///
@@ -66,11 +74,8 @@ fn order(socket: &Socket) -> impl Ord {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-    use super::finish;
-    use crate::{
-        host::table::Entry,
-        model::{Owner, Protocol, Socket, SocketState},
-    };
+    use super::{Entry, finish};
+    use crate::model::{Owner, Protocol, Socket, SocketState};
 
     fn entry(port: u16, protocol: Protocol, address: IpAddr, inode: u64, pids: &[u32]) -> Entry {
         Entry {

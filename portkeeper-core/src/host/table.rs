@@ -11,19 +11,11 @@ use netstat2::{
     UdpSocketInfo, error::Error as TableError,
 };
 
-use super::Wanted;
+use super::{Wanted, sockets::Entry};
 use crate::{
     error::{Error, Result},
     model::{Owner, Protocol, Socket, SocketState},
 };
-
-/// A socket whose owner is not filled in yet.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub socket: Socket,
-    /// The owners that the table itself names.
-    pub pids: Vec<u32>,
-}
 
 /// Reads the wanted entries from one of netstat2's iterators.
 ///
@@ -70,6 +62,8 @@ fn entry(info: SocketInfo, wanted: Wanted) -> Option<Entry> {
     let is_wanted = match wanted {
         Wanted::Listeners => matches!(state, SocketState::Listen | SocketState::Bound),
         Wanted::Port(wanted) => port == wanted,
+        // No platform but Linux lists them.
+        Wanted::Bound(_) => false,
     };
     if !is_wanted || port == 0 {
         return None;

@@ -66,19 +66,24 @@ impl Walk {
     }
 
     fn process(&mut self, proc: &OwnedFd, pid: u32) -> io::Result<()> {
-        if self.descriptors(proc, &format!("{pid}/fd"), pid)? > 0 {
-            return Ok(());
+        let main = self.descriptors(proc, &format!("{pid}/fd"), pid);
+        if !matches!(main, Ok(0) | Err(Errno::ACCESS)) {
+            return main.map(|_| ());
         }
+        // When the main thread has ended, its table is empty and root's, whoever's the process is.
+        // The other threads share one table, so the first of them that can be read has it all.
         let tasks = format!("{pid}/task");
         let folder = openat(proc, tasks.as_str(), FOLDER, Mode::empty())?;
-        let mut outcome = Ok(0);
+        let mut others = Ok(0);
         each_number(&folder, |task| {
-            // The threads share one table, so the first that has any descriptor has them all.
-            if task != pid && outcome == Ok(0) {
-                outcome = self.descriptors(proc, &format!("{tasks}/{task}/fd"), pid);
+            if task != pid && others == Ok(0) {
+                others = self.descriptors(proc, &format!("{tasks}/{task}/fd"), pid);
             }
         })?;
-        outcome.map(|_| ())
+        match others {
+            Ok(0) => main.map(|_| ()),
+            _ => others.map(|_| ()),
+        }
     }
 
     /// Notes the wanted sockets of one table and returns how many descriptors it has.

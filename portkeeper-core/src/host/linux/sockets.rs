@@ -1,24 +1,23 @@
 use std::collections::HashSet;
 
-use super::{descriptors::holders, process::name};
+use super::{descriptors::holders, process::name, sock_diag};
 use crate::{
     error::Result,
     host::{
         Wanted,
-        sockets::finish,
-        table::{self, Entry},
+        sockets::{Entry, finish},
     },
     model::Socket,
 };
 
 /// The wanted sockets. Owners are looked for only where a socket can have one.
 pub(in crate::host) fn sockets(wanted: Wanted) -> Result<Vec<Socket>> {
-    let mut entries = read(wanted)?;
+    let mut entries = sock_diag::read(wanted)?;
     let everything_was_seen = attach(&mut entries)?;
     if everything_was_seen && entries.iter().any(is_orphan) {
         // To say that no process has a socket is to say that it still exists, and that nobody was
         // handed it while the processes were read. So look again at what is left.
-        let still: HashSet<u64> = read(wanted)?
+        let still: HashSet<u64> = sock_diag::read(wanted)?
             .iter()
             .map(|entry| entry.socket.inode)
             .collect();
@@ -27,10 +26,6 @@ pub(in crate::host) fn sockets(wanted: Wanted) -> Result<Vec<Socket>> {
         return Ok(named(entries, everything_was_seen));
     }
     Ok(named(entries, everything_was_seen))
-}
-
-fn read(wanted: Wanted) -> Result<Vec<Entry>> {
-    table::read(wanted, netstat2::iterate_sockets_info_without_pids)
 }
 
 /// Finds the owners of what has none yet; returns whether no process was kept from view.

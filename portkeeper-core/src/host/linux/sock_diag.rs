@@ -1,0 +1,143 @@
+//! The kernel's table of sockets, asked over netlink, see `sock_diag(7)`.
+//!
+//! netstat2 asks the same question, but it reads every connection to find the listeners and takes a
+//! refusal of the kernel (a missing `udp_diag` module, say) for the end of the list, so that every
+//! port looks unused. Here the kernel is asked for the wanted states and port only, and a refusal is
+//! an error. netstat2 is the oracle in the tests.
+
+use rustix::{
+    io::{self, Errno, retry_on_intr},
+    net::{
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send,
+        socket_with,
+    },
+};
+
+use super::inet_diag::{self, Message, Request};
+use crate::{
+    error::{Error, Result},
+    host::{Wanted, sockets::Entry},
+};
+
+/// The kernel never sends more in one piece.
+const PIECE: usize = 32 * 1024;
+
+/// Reads the wanted entries.
+pub(super) fn read(wanted: Wanted) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for request in inet_diag::requests(wanted) {
+        dump(request, &mut entries).map_err(|error| {
+            Error::ScanFailed(format!(
+                "the kernel did not list the {} sockets: {error}",
+                request.protocol.as_str()
+            ))
+        })?;
+    }
+    Ok(entries)
+}
+
+fn dump(request: Request, entries: &mut Vec<Entry>) -> io::Result<()> {
+    let socket = socket_with(
+        AddressFamily::NETLINK,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        Some(netlink::SOCK_DIAG),
+    )?;
+    let question = request.encode();
+    retry_on_intr(|| send(&socket, &question, SendFlags::empty()))?;
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let (_, length) = retry_on_intr(|| recv(&socket, &mut buffer[..], RecvFlags::TRUNC))?;
+        let mut rest = buffer.get(..length).ok_or(Errno::MSGSIZE)?;
+        while !rest.is_empty() {
+            let (message, next) = inet_diag::decode(rest, request.protocol).ok_or(Errno::BADMSG)?;
+            match message {
+                Message::Socket(socket) if request.covers(&socket) => entries.push(Entry {
+                    socket,
+                    pids: Vec::new(),
+                }),
+                Message::Socket(_) | Message::Other => {}
+                Message::Done => return Ok(()),
+                Message::Refused(errno) => return Err(errno),
+            }
+            rest = next;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket};
+
+    use super::read;
+    use crate::{
+        host::{Wanted, table},
+        model::{Socket, SocketState},
+    };
+
+    fn facts(socket: &Socket) -> impl Ord + std::fmt::Debug + use<> {
+        (
+            socket.protocol,
+            socket.address,
+            socket.inode,
+            socket.uid,
+            socket.state.as_str(),
+            socket.remote,
+        )
+    }
+
+    #[test]
+    fn netstat2_sees_the_same_sockets() {
+        let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
+        let both = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
+        let udp4 = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let udp6 = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
+        let client4 = TcpStream::connect(v4.local_addr().unwrap()).unwrap();
+        let client6 = TcpStream::connect(v6.local_addr().unwrap()).unwrap();
+        let mapped =
+            TcpStream::connect((Ipv4Addr::LOCALHOST, both.local_addr().unwrap().port())).unwrap();
+        let addresses = [
+            v4.local_addr(),
+            v6.local_addr(),
+            both.local_addr(),
+            udp4.local_addr(),
+            udp6.local_addr(),
+            client4.local_addr(),
+            client6.local_addr(),
+            mapped.local_addr(),
+        ];
+        for address in addresses {
+            let wanted = Wanted::Port(address.unwrap().port());
+            let list = |entries: Vec<crate::host::sockets::Entry>| {
+                let mut facts: Vec<_> = entries.iter().map(|entry| facts(&entry.socket)).collect();
+                facts.sort();
+                facts
+            };
+            let ours = list(read(wanted).unwrap());
+            let theirs = table::read(wanted, netstat2::iterate_sockets_info_without_pids).unwrap();
+            assert!(!ours.is_empty());
+            assert_eq!(ours, list(theirs));
+        }
+    }
+
+    #[test]
+    fn a_udp_client_is_no_listener() {
+        let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        client.connect(server.local_addr().unwrap()).unwrap();
+        let port = client.local_addr().unwrap().port();
+        let seen = read(Wanted::Port(port)).unwrap();
+        assert!(seen.iter().any(|entry| {
+            entry.socket.state == SocketState::Connected
+                && entry.socket.remote == server.local_addr().ok()
+        }));
+        let listed = read(Wanted::Listeners).unwrap();
+        assert!(listed.iter().all(|entry| entry.socket.port != port));
+        assert!(
+            listed
+                .iter()
+                .any(|entry| entry.socket.port == server.local_addr().unwrap().port())
+        );
+    }
+}
