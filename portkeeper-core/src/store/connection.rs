@@ -6,7 +6,7 @@ use rusqlite::{Connection, config::DbConfig};
 
 use super::{
     Durability, Failure,
-    failure::{kind, refusal},
+    failure::kind,
     file::{self, Identity},
     retry::{Patience, is_busy},
 };
@@ -106,16 +106,18 @@ pub(super) fn commit(
             {
                 return Err(error.into());
             }
-            // In a fault sweep, 5 of 1,087 such commits were stored nevertheless.
-            Err(error) => {
-                let kind = kind(error.sqlite_error_code());
-                let reason = format!("{error}; the outcome of the transaction is unknown");
-                let mut failure = refusal(kind, path, reason);
-                if let Error::Database { source, .. } = &mut failure {
-                    *source = Some(Box::new(error));
-                }
-                return Err(failure.into());
-            }
+            Err(error) => return Err(commit_failure(error, path)),
         }
     }
+}
+
+/// The failure of a `COMMIT` that was not merely busy. In a fault sweep, 5 of 1,087 of them were stored
+/// nevertheless, so that a caller must look before it repeats the transaction.
+pub(super) fn commit_failure(error: rusqlite::Error, path: &Path) -> Failure {
+    Failure::Refused(Error::Database {
+        kind: kind(error.sqlite_error_code()),
+        path: path.to_owned(),
+        reason: format!("{error}; the outcome of the transaction is unknown"),
+        source: Some(Box::new(error)),
+    })
 }
