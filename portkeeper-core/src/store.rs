@@ -6,6 +6,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -29,6 +30,9 @@ pub(crate) use failure::Failure;
 use connection::Link;
 use generation::Generation;
 use retry::Patience;
+
+/// What stands for the path of a store without a file.
+const MEMORY: &str = ":memory:";
 
 /// Where the registry is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +62,7 @@ pub enum Durability {
 pub(crate) struct Store {
     location: Location,
     busy_timeout: Duration,
-    generations: Generation,
+    generations: Arc<Generation>,
 }
 
 impl Store {
@@ -70,10 +74,14 @@ impl Store {
             Location::File(path) => Location::File(file::resolve(&path)?),
             Location::Memory => Location::Memory,
         };
+        let generations = Generation::current(match &location {
+            Location::File(path) => path,
+            Location::Memory => Path::new(MEMORY),
+        });
         let store = Self {
             location,
             busy_timeout,
-            generations: Generation::current(),
+            generations,
         };
         store.attempts(|_| Ok(()))?;
         Ok(store)
@@ -83,7 +91,7 @@ impl Store {
     pub(crate) fn path(&self) -> &Path {
         match &self.location {
             Location::File(path) => path,
-            Location::Memory => Path::new(":memory:"),
+            Location::Memory => Path::new(MEMORY),
         }
     }
 
@@ -144,7 +152,7 @@ impl Store {
                 let mut guard = generation.lock();
                 let link = match &mut *guard {
                     Some(link) => link,
-                    empty => empty.insert(self.connect(&patience)?),
+                    empty => empty.insert(self.connect(generation, &patience)?),
                 };
                 link.end_abandoned_transaction()?;
                 operation(link)
@@ -152,10 +160,22 @@ impl Store {
             .map_err(|failure| failure.at(self.path()))
     }
 
-    fn connect(&self, patience: &Patience) -> Result<Link, Failure> {
+    /// Opens the connection for `generation`, which is locked.
+    fn connect(&self, generation: &Arc<Generation>, patience: &Patience) -> Result<Link, Failure> {
         match &self.location {
-            Location::File(path) => open::file(path, patience),
+            Location::File(path) => {
+                generation.announce()?;
+                open::file(path, patience)
+            }
             Location::Memory => open::memory(),
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if matches!(self.location, Location::File(_)) {
+            self.generations.end();
         }
     }
 }

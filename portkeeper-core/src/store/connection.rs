@@ -61,6 +61,23 @@ impl Link {
         Ok(())
     }
 
+    /// Whether nothing is under way on it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.connection.is_autocommit() && !self.connection.is_busy()
+    }
+
+    /// Closes the connection and writes nothing, neither to the database nor to its log.
+    ///
+    /// Where SQLite refuses that, the connection is leaked: it must not be closed in any other way.
+    pub(super) fn close_without_checkpoint(self) {
+        let harmless = self
+            .connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        if harmless.is_err() {
+            std::mem::forget(self);
+        }
+    }
+
     /// Rolls back what a panic in another thread, or a failed rollback, left open.
     pub(super) fn end_abandoned_transaction(&self) -> Result<(), rusqlite::Error> {
         if self.connection.is_autocommit() {
