@@ -56,12 +56,12 @@ const HOLDERS: [(&str, &str, &str); 13] = [
     (
         "bound on IPv4 and not listening",
         "s = socket.socket(); s.bind(('127.0.0.1', 0))",
-        "bound by a socket that does not listen",
+        "without listening",
     ),
     (
         "bound on IPv6 and not listening",
         "s = socket.socket(socket.AF_INET6); s.bind(('::', 0))",
-        "bound by a socket that does not listen",
+        "without listening",
     ),
     (
         "an outgoing connection",
@@ -97,7 +97,7 @@ fn check_and_reserve_see_every_kind_of_holder() {
         assert_eq!(refusal.port(), Some(stranger.port), "{holder}");
         if matches!(
             state.verdict,
-            Verdict::Listening { .. } | Verdict::OutgoingConnection { .. }
+            Verdict::Listening { .. } | Verdict::Bound { .. } | Verdict::OutgoingConnection { .. }
         ) {
             assert_eq!(refusal.pid(), Some(stranger.pid), "{holder}: {refusal}");
             assert!(refusal.to_string().contains("python3"), "{refusal}");

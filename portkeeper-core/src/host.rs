@@ -23,6 +23,7 @@ mod system;
 #[cfg(any(test, not(target_os = "linux")))]
 mod table;
 
+pub use crate::model::{Fate, Probe};
 pub use ranges::{ephemeral_ports, reserved_by_kernel};
 pub use system::System;
 
@@ -52,19 +53,6 @@ pub trait Host: fmt::Debug + Send + Sync {
     fn descends(&self, pid: u32, ancestor: u32) -> bool;
 }
 
-/// The answer of a bind probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Probe {
-    /// Both protocols can be bound.
-    Free,
-    /// Something has the port, for TCP or UDP.
-    Taken,
-    /// The caller lacks the rights for a port this low.
-    Privileged,
-    /// The operating system keeps the port back.
-    Excluded,
-}
-
 /// Which sockets to report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
@@ -76,15 +64,4 @@ pub enum Wanted {
     /// and servers about to start, and for some microseconds the probes of other processes. Only
     /// Linux 6.8 and later lists them; elsewhere there are none.
     Bound(u16),
-}
-
-/// What became of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// It runs.
-    Alive,
-    /// It ended; its pid may be another process's by now.
-    Dead,
-    /// It cannot be told: it lives in another namespace, or may not be looked at.
-    Unknown,
 }

@@ -8,8 +8,7 @@ use rusqlite::Connection;
 use crate::{
     error::Result,
     host::Host,
-    model::{Action, Reservation},
-    rules::Details,
+    model::{Action, Details, Reservation},
     store::{self, Durability, Store, history::NewEntry},
 };
 

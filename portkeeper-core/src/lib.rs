@@ -32,9 +32,9 @@ mod value;
 pub use error::{Error, ErrorKind, Result};
 pub use keeper::{Keeper, Options};
 pub use model::{
-    Action, HistoryEntry, Holder, LeaseTerms, Owner, PortState, Process, ProcessIdentity, ProjectPorts,
-    Protocol, Reservation, ScanReport, Socket, SocketState, StaleReservation, Status, StatusChange,
-    Summary, Verdict,
+    Action, HistoryEntry, Holder, LeaseTerms, Owner, PortState, Process, ProcessIdentity,
+    ProjectPorts, Protocol, Reservation, ScanReport, Socket, SocketState, StaleReservation, Status,
+    StatusChange, Summary, Verdict,
 };
 pub use request::{Filter, HistoryQuery, Release, ReserveRequest};
 pub use store::Durability;

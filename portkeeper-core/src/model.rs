@@ -1,13 +1,16 @@
 //! What callers get back. The JSON of a record uses the documented column names.
 
 mod history;
+mod machine;
 mod reservation;
 mod scan;
 mod socket;
 pub(crate) mod timestamp;
 mod verdict;
 
+pub(crate) use history::Details;
 pub use history::{Action, HistoryEntry, Holder};
+pub use machine::{Fate, Probe};
 pub use reservation::{
     LeaseTerms, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary,
 };

@@ -7,6 +7,6 @@ mod claim;
 mod scan;
 mod verdict;
 
-pub(crate) use claim::{Details, Reserve, Wish, claim_action, hand_back, release, reserve};
+pub(crate) use claim::{Reserve, Wish, claim_action, hand_back, release, reserve};
 pub(crate) use scan::{Transition, scan_changes};
 pub(crate) use verdict::{strangers, verdict};

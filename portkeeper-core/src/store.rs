@@ -6,10 +6,11 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 
 use crate::error::Result;
 
@@ -33,6 +34,9 @@ pub(crate) use failure::Failure;
 use connection::Link;
 use generation::Generation;
 use retry::Patience;
+
+/// What stands for the path of a store without a file.
+const MEMORY: &str = ":memory:";
 
 /// Where the registry is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +66,7 @@ pub enum Durability {
 pub(crate) struct Store {
     location: Location,
     busy_timeout: Duration,
-    generations: Generation,
+    generations: Arc<Generation>,
 }
 
 impl Store {
@@ -74,10 +78,14 @@ impl Store {
             Location::File(path) => Location::File(file::resolve(&path)?),
             Location::Memory => Location::Memory,
         };
+        let generations = Generation::current(match &location {
+            Location::File(path) => path,
+            Location::Memory => Path::new(MEMORY),
+        });
         let store = Self {
             location,
             busy_timeout,
-            generations: Generation::current(),
+            generations,
         };
         store.attempts(|_| Ok(()))?;
         Ok(store)
@@ -87,7 +95,7 @@ impl Store {
     pub(crate) fn path(&self) -> &Path {
         match &self.location {
             Location::File(path) => path,
-            Location::Memory => Path::new(":memory:"),
+            Location::Memory => Path::new(MEMORY),
         }
     }
 
@@ -97,10 +105,10 @@ impl Store {
         mut body: impl FnMut(&Connection) -> Result<T, Failure>,
     ) -> Result<T> {
         self.attempts(|link| {
-            let transaction =
-                Transaction::new_unchecked(&link.connection, TransactionBehavior::Deferred)?;
-            let value = body(&transaction)?;
-            transaction.commit()?;
+            let db = &link.connection;
+            connection::run(db, "BEGIN")?;
+            let value = body(db).inspect_err(|_| connection::roll_back(db))?;
+            connection::run(db, "COMMIT")?;
             Ok(value)
         })
     }
@@ -120,16 +128,20 @@ impl Store {
     pub(crate) fn write<T>(
         &self,
         durability: Durability,
-        mut body: impl FnMut(&Transaction<'_>) -> Result<T, Failure>,
+        mut body: impl FnMut(&Connection) -> Result<T, Failure>,
     ) -> Result<T> {
         let patience = Patience::new(self.busy_timeout);
         self.attempts(|link| {
             link.check_file(self.path())?;
             link.set_durability(durability)?;
-            let transaction =
-                Transaction::new_unchecked(&link.connection, TransactionBehavior::Immediate)?;
-            let value = body(&transaction)?;
-            connection::commit(&link.connection, self.path(), &patience)?;
+            let db = &link.connection;
+            connection::run(db, "BEGIN IMMEDIATE")?;
+            let value = body(db)
+                .and_then(|value| {
+                    connection::commit(db, self.path(), &patience)?;
+                    Ok(value)
+                })
+                .inspect_err(|_| connection::roll_back(db))?;
             Ok(value)
         })
     }
@@ -148,7 +160,7 @@ impl Store {
                 let mut guard = generation.lock();
                 let link = match &mut *guard {
                     Some(link) => link,
-                    empty => empty.insert(self.connect(&patience)?),
+                    empty => empty.insert(self.connect(generation, &patience)?),
                 };
                 link.end_abandoned_transaction()?;
                 operation(link)
@@ -156,10 +168,22 @@ impl Store {
             .map_err(|failure| failure.at(self.path()))
     }
 
-    fn connect(&self, patience: &Patience) -> Result<Link, Failure> {
+    /// Opens the connection for `generation`, which is locked.
+    fn connect(&self, generation: &Arc<Generation>, patience: &Patience) -> Result<Link, Failure> {
         match &self.location {
-            Location::File(path) => open::file(path, patience),
+            Location::File(path) => {
+                generation.announce()?;
+                open::file(path, patience)
+            }
             Location::Memory => open::memory(),
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if matches!(self.location, Location::File(_)) {
+            self.generations.end();
         }
     }
 }

@@ -6,9 +6,9 @@ use crate::{
     error::{Error, Result},
     host::{Probe, Wanted},
     keeper::{Journal, Keeper},
-    model::{Action, PortState, Reservation, Status, Verdict},
+    model::{Action, Details, PortState, Protocol, Reservation, Status, Verdict},
     request::{Claims, Release, ReserveRequest},
-    rules::{self, Details, Reserve, Wish},
+    rules::{self, Reserve, Wish},
     store::{Durability, Failure, leases, ports},
     value,
 };
@@ -200,9 +200,19 @@ impl Keeper {
         let mut sockets = Vec::new();
         if probe != Probe::Free {
             sockets = self.host.sockets(Wanted::Port(port))?;
-            if sockets.is_empty() && probe == Probe::Taken {
-                // What had it may have gone in between; then the port is free.
+            if sockets.is_empty() {
+                sockets = self.host.sockets(Wanted::Bound(port))?;
+            }
+            // What had the port may be gone by now. Another keeper's UDP probe may even be among the
+            // sockets, but is not there twice.
+            if sockets
+                .iter()
+                .all(|socket| socket.protocol == Protocol::Udp)
+            {
                 probe = self.host.probe(port)?;
+                if probe == Probe::Free {
+                    sockets.clear();
+                }
             }
         }
         Ok(rules::verdict(row, probe, &sockets))

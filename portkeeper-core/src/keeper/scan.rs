@@ -8,8 +8,8 @@ use crate::{
     error::Result,
     host::Wanted,
     keeper::{Journal, Keeper},
-    model::{Reservation, ScanReport, Socket, Status, StatusChange},
-    rules::{self, Details, Transition},
+    model::{Details, Reservation, ScanReport, Socket, Status, StatusChange},
+    rules::{self, Transition},
     store::{
         Durability, history,
         ports::{self, Listed},

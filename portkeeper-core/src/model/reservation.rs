@@ -96,7 +96,7 @@ pub struct ProcessIdentity {
     pub start: u64,
     /// The boot it lives in; empty where the platform has no name for it.
     pub boot: String,
-    /// Inode of its pid namespace; 0 where there are none.
+    /// Inode of the pid namespace in which `pid` is its number; 0 where there are none.
     pub namespace: u64,
     /// Inode of its pidfd (Linux 6.9 and later); 0 where there is none.
     pub pidfd: u64,

@@ -37,9 +37,9 @@ impl fmt::Display for Protocol {
 pub enum SocketState {
     /// TCP, accepts connections.
     Listen,
-    /// UDP, receives datagrams.
+    /// UDP: receives datagrams from anyone. TCP: has the port and neither listens nor is connected.
     Bound,
-    /// TCP, one end of a connection in any state but TIME-WAIT.
+    /// One end of a connection, for TCP in any state but TIME-WAIT.
     Connected,
     /// TCP, a closed connection whose port the kernel keeps for a minute.
     TimeWait,
@@ -67,7 +67,7 @@ pub enum Owner {
     Denied,
     /// No process of the caller's pid namespace: a container's, or the kernel's own.
     OtherNamespace,
-    /// Nobody any more: the kernel finishes a connection that was closed.
+    /// Nobody any more, or not yet: a connection that was closed, or not accepted.
     None,
 }
 
@@ -133,9 +133,13 @@ impl Socket {
         self.processes.first().map(|process| process.pid)
     }
 
-    /// Whether a client can reach a server through it: a TCP listener, or any UDP socket.
+    /// Whether a client can reach a server through it: a TCP listener, or a UDP socket that is not
+    /// connected to one peer.
     pub fn is_listener(&self) -> bool {
-        matches!(self.state, SocketState::Listen | SocketState::Bound)
+        match self.protocol {
+            Protocol::Tcp => self.state == SocketState::Listen,
+            Protocol::Udp => self.state == SocketState::Bound,
+        }
     }
 
     fn owner_phrase(&self) -> String {
@@ -162,6 +166,9 @@ impl fmt::Display for Socket {
             }
             (SocketState::Connected, None) => write!(f, "{owner} connected"),
             (SocketState::TimeWait, _) => write!(f, "a closed connection"),
+            (SocketState::Bound, _) if self.protocol == Protocol::Tcp => {
+                write!(f, "{owner} bound to {} without listening", self.address)
+            }
             _ => write!(
                 f,
                 "{owner} listening on {} ({})",

@@ -70,6 +70,8 @@ pub enum Verdict {
     Bound {
         /// The project that claimed the port.
         project: Option<String>,
+        /// Those sockets, where the platform lists them (Linux 6.8 and later).
+        sockets: Vec<Socket>,
     },
     /// A closed connection keeps the port for up to a minute.
     TimeWait {
@@ -102,7 +104,7 @@ impl Verdict {
             Self::Free => None,
             Self::Reserved { project, .. } => Some(project),
             Self::Listening { project, .. }
-            | Self::Bound { project }
+            | Self::Bound { project, .. }
             | Self::TimeWait { project }
             | Self::OutgoingConnection { project, .. }
             | Self::Privileged { project }
@@ -116,6 +118,7 @@ impl Verdict {
             Self::Listening {
                 listeners: sockets, ..
             }
+            | Self::Bound { sockets, .. }
             | Self::OutgoingConnection {
                 connections: sockets,
                 ..
@@ -139,7 +142,10 @@ impl fmt::Display for Verdict {
                 )
             }
             Self::Listening { listeners, .. } => list(f, listeners),
-            Self::Bound { .. } => f.write_str("bound by a socket that does not listen"),
+            Self::Bound { sockets, .. } if sockets.is_empty() => {
+                f.write_str("bound by a socket that does not listen")
+            }
+            Self::Bound { sockets, .. } => list(f, sockets),
             Self::TimeWait { .. } => {
                 f.write_str("kept by a closed connection for up to a minute (TIME-WAIT)")
             }

@@ -5,11 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     error::{Error, Result},
-    model::{Action, Reservation, Status, Verdict},
+    model::{Action, Details, Reservation, Status, Verdict},
 };
-
-/// The `details` of a history entry: `reason` and the facts that belong to it.
-pub(crate) type Details = Map<String, Value>;
 
 /// What a caller wants of a port; a field that is `None` was not mentioned.
 #[derive(Debug, Clone, Default)]

@@ -2,10 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::{
-    host::Fate,
-    model::{LeaseTerms, ProcessIdentity},
-};
+use crate::model::{Fate, LeaseTerms, ProcessIdentity};
 
 /// What a look at its owner and the clock says of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

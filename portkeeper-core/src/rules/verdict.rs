@@ -1,16 +1,13 @@
 //! From what the machine and the registry say of a port to one verdict.
 
-use crate::{
-    host::Probe,
-    model::{Reservation, Socket, SocketState, Status, Verdict},
-};
+use crate::model::{Probe, Reservation, Socket, SocketState, Status, Verdict};
 
 /// What a port is.
 ///
 /// `sockets` are those whose local port it is; they need not be read when the probe said free.
 /// The most telling socket decides: a listener before a connection, a connection before the rest
-/// of a closed one. A port that is taken without any socket is bound and does not listen yet:
-/// such sockets are in no table that the portable sources read.
+/// of a closed one. A port that is taken without any of them is bound and does not listen: not every
+/// platform lists such sockets.
 pub(crate) fn verdict(row: Option<&Reservation>, probe: Probe, sockets: &[Socket]) -> Verdict {
     let claim = row.filter(|row| row.status != Status::Free);
     let project = claim.map(|claim| claim.project_name.clone());
@@ -42,7 +39,8 @@ pub(crate) fn verdict(row: Option<&Reservation>, probe: Probe, sockets: &[Socket
             } else if sockets.iter().any(|s| s.state == SocketState::TimeWait) {
                 Verdict::TimeWait { project }
             } else {
-                Verdict::Bound { project }
+                let sockets = some(|socket| socket.state == SocketState::Bound);
+                Verdict::Bound { project, sockets }
             }
         }
     }
@@ -73,6 +71,11 @@ pub(crate) fn strangers(verdict: Verdict, is_own: impl Fn(u32) -> bool) -> Optio
                 project,
                 connections,
             })
+        }
+        // Without a list nobody knows whose it is, and the caller's it may not be.
+        Verdict::Bound { project, sockets } if !sockets.is_empty() => {
+            let sockets = foreign(sockets);
+            (!sockets.is_empty()).then_some(Verdict::Bound { project, sockets })
         }
         verdict @ (Verdict::Bound { .. } | Verdict::TimeWait { .. } | Verdict::Excluded { .. }) => {
             Some(verdict)

@@ -1,15 +1,31 @@
 //! One connection per process, also after a fork.
 //!
-//! A forked child inherits the memory of a connection, but none of the file locks that it believes to
-//! hold. Using or closing it there corrupts the database or drops the parent's rows, so that a child
-//! leaks what it inherited and opens its own.
+//! SQLite remembers per process, not per connection, which locks it holds on a file. A forked child
+//! inherits that memory and none of the locks. A connection that the child opens beside an inherited one
+//! takes no locks either, since it seems to have them: when the parent closes the database, it takes
+//! itself for the last user and unlinks the log under the child, whose acknowledged rows are gone.
+//!
+//! So a child first closes every connection that it inherited, which makes its SQLite forget the file.
+//! Without a checkpoint, closing one that was idle at the fork only unmaps memory and closes
+//! descriptors. One that another thread was using at that moment can be neither closed nor used, and
+//! its database is refused.
 
 use std::{
-    mem, process,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    mem,
+    path::{Path, PathBuf},
+    process,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError},
+    time::Duration,
 };
 
-use super::connection::Link;
+use super::{Failure, connection::Link, retry::Patience};
+use crate::error::Error;
+
+/// Every generation with a connection to a file, of this process and inherited.
+static OPEN: Mutex<Vec<Arc<Generation>>> = Mutex::new(Vec::new());
+
+/// How long to wait for [`OPEN`], which is never held for longer than it takes to close a connection.
+const OPEN_HELD_AT_MOST: Duration = Duration::from_secs(5);
 
 /// The connection of one process, and those of the children that were forked with it.
 ///
@@ -18,31 +34,30 @@ use super::connection::Link;
 #[derive(Debug)]
 pub(super) struct Generation {
     pid: u32,
+    path: PathBuf,
     link: Mutex<Option<Link>>,
-    next: OnceLock<Box<Generation>>,
+    next: OnceLock<Arc<Generation>>,
 }
 
 impl Generation {
-    /// An empty place for the connection of this process.
-    pub(super) fn current() -> Self {
-        Self {
+    /// An empty place for the connection of this process to the database at `path`.
+    pub(super) fn current(path: &Path) -> Arc<Self> {
+        Arc::new(Self {
             pid: process::id(),
+            path: path.to_owned(),
             link: Mutex::new(None),
             next: OnceLock::new(),
-        }
+        })
     }
 
     /// The generation of the process that asks. It is always the last one: a pid that appears earlier
     /// in the chain is that of an ancestor which ended, and whose number came back.
-    pub(super) fn of_this_process(&self) -> &Self {
-        let mut last = self;
-        while let Some(next) = last.next.get() {
-            last = next;
-        }
-        if last.pid == process::id() {
+    pub(super) fn of_this_process(self: &Arc<Self>) -> &Arc<Self> {
+        let last = self.last();
+        if last.is_of_this_process() {
             last
         } else {
-            last.next.get_or_init(|| Box::new(Self::current()))
+            last.next.get_or_init(|| Self::current(&self.path))
         }
     }
 
@@ -51,17 +66,98 @@ impl Generation {
     pub(super) fn lock(&self) -> MutexGuard<'_, Option<Link>> {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Drop for Generation {
-    fn drop(&mut self) {
-        if self.pid != process::id() {
-            let inherited = self
-                .link
-                .get_mut()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            mem::forget(inherited);
+    /// Must precede the opening of a connection, while the generation is locked for it: closes what was
+    /// inherited, and lets a later child find this generation.
+    pub(super) fn announce(self: &Arc<Self>) -> Result<(), Failure> {
+        let mut open = lock_open()
+            .ok_or_else(|| forked(&self.path, "while another thread opened a database"))?;
+        open.retain(|generation| generation.is_of_this_process() || !generation.close_inherited());
+        // What could not be closed stays in the list for ever, so that each attempt is refused.
+        let in_use = |generation: &Arc<Self>| {
+            !generation.is_of_this_process() && generation.path == self.path
+        };
+        if open.iter().any(in_use) {
+            return Err(forked(&self.path, "while another thread used it").into());
+        }
+        if !open.iter().any(|generation| Arc::ptr_eq(generation, self)) {
+            open.push(Arc::clone(self));
+        }
+        Ok(())
+    }
+
+    /// Closes the connection of this process. What was inherited stays in the list, for the next
+    /// [`announce`](Self::announce) of this process to close.
+    pub(super) fn end(self: &Arc<Self>) {
+        let last = self.last();
+        if last.is_of_this_process() {
+            let mut link = last.lock();
+            drop(link.take());
+            if let Some(mut open) = lock_open() {
+                open.retain(|generation| !Arc::ptr_eq(generation, last));
+            }
         }
     }
+
+    /// `false` for a connection that was in use at the fork.
+    fn close_inherited(&self) -> bool {
+        let mut link = match self.link.try_lock() {
+            Ok(link) => link,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        match link.take() {
+            Some(inherited) if !inherited.is_idle() => {
+                *link = Some(inherited);
+                false
+            }
+            Some(inherited) => {
+                inherited.close_without_checkpoint();
+                true
+            }
+            None => true,
+        }
+    }
+
+    fn last(self: &Arc<Self>) -> &Arc<Self> {
+        let mut last = self;
+        while let Some(next) = last.next.get() {
+            last = next;
+        }
+        last
+    }
+
+    fn is_of_this_process(&self) -> bool {
+        self.pid == process::id()
+    }
+}
+
+/// A generation is dropped by the process that made it, or not at all; this holds if that ever changes.
+impl Drop for Generation {
+    fn drop(&mut self) {
+        if self.path != Path::new(super::MEMORY) && !self.is_of_this_process() {
+            let link = self.link.get_mut().unwrap_or_else(PoisonError::into_inner);
+            mem::forget(link.take());
+        }
+    }
+}
+
+/// `None` when a thread held the list at the fork, which nobody will ever release.
+fn lock_open() -> Option<MutexGuard<'static, Vec<Arc<Generation>>>> {
+    let patience = Patience::new(OPEN_HELD_AT_MOST);
+    loop {
+        match OPEN.try_lock() {
+            Ok(open) => return Some(open),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if patience.pause() => {}
+            Err(TryLockError::WouldBlock) => return None,
+        }
+    }
+}
+
+fn forked(path: &Path, when: &str) -> Error {
+    Error::Unsupported(format!(
+        "database {} in a process that was forked {when}",
+        path.display()
+    ))
 }

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, ToSql, params};
 
 use crate::{
+    model::Details,
     model::{Action, HistoryEntry, timestamp},
-    rules::Details,
 };
 
 /// The unary plus keeps SQLite from taking the bounds of a port for a reason to walk its index.

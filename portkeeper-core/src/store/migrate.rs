@@ -65,7 +65,11 @@ fn complete_documented(connection: &Connection) -> Result<(), Failure> {
     Ok(())
 }
 
-fn record(connection: &Connection, migration: &Migration) -> Result<(), rusqlite::Error> {
+/// Notes that a migration ran.
+pub(super) fn record(
+    connection: &Connection,
+    migration: &Migration,
+) -> Result<(), rusqlite::Error> {
     const RECORD: &str = "INSERT INTO migrations (id, version, description, appliedAt, checksum) \
                           VALUES (?1, ?2, ?3, ?4, ?5)";
     let applied_at = timestamp::format(timestamp::now());

@@ -8,7 +8,8 @@ use rusqlite::{Connection, Row, ToSql, params};
 use serde_json::Value;
 
 use crate::model::{
-    LeaseTerms, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary, timestamp,
+    LeaseTerms, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary,
+    timestamp,
 };
 
 /// The columns that [`reservation`] reads, in its order.

@@ -1,31 +1,74 @@
-use std::time::Duration;
+mod adopt;
+mod busy;
+mod open;
+mod processes;
+mod refuse;
 
-use super::{Durability, Location, Store};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{Durability, Failure, Location, Store};
+use crate::error::Result;
+
+/// A folder that is removed at the end, and the path of a database in it.
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().canonicalize().unwrap().join("database.db");
+    (folder, path)
+}
+
+fn open(path: &Path) -> Result<Store> {
+    Store::open(Location::File(path.to_owned()), Duration::from_secs(30))
+}
+
+/// The database as another program opens it.
+fn foreign(path: &Path) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    connection
+        .execute_batch("PRAGMA foreign_keys = OFF")
+        .unwrap();
+    connection
+}
+
+fn insert(store: &Store, number: u16) -> Result<()> {
+    store.write(Durability::Normal, |transaction| {
+        transaction.execute(
+            "INSERT INTO ports (number, projectName, status) VALUES (?1, 'a', 'reserved')",
+            [number],
+        )?;
+        Ok(())
+    })
+}
 
 fn count(store: &Store) -> i64 {
+    ask(store, "SELECT count(*) FROM ports")
+}
+
+fn ask<T: rusqlite::types::FromSql>(store: &Store, query: &str) -> T {
     store
-        .read_one(|connection| {
-            Ok(connection.query_row("SELECT count(*) FROM ports", (), |row| row.get(0))?)
-        })
+        .read_one(|connection| Ok(connection.query_row(query, (), |row| row.get(0))?))
         .unwrap()
 }
 
-#[test]
-fn a_second_store_sees_what_the_first_wrote() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("deep/er/database.db");
-    let open = || Store::open(Location::File(path.clone()), Duration::from_secs(5)).unwrap();
-    let first = open();
-    for durability in [Durability::Normal, Durability::Full] {
-        first
-            .write(durability, |transaction| {
-                transaction.execute(
-                    "INSERT INTO ports (projectName, status) VALUES ('a', 'reserved')",
-                    (),
-                )?;
-                Ok(())
-            })
-            .unwrap();
-    }
-    assert_eq!(count(&open()), 2);
+/// Everything that `sqlite_schema` says, but for SQLite's statistics.
+fn schema(path: &Path) -> Vec<(String, String, String, Option<String>)> {
+    let connection = foreign(path);
+    let mut statement = connection
+        .prepare(
+            "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' \
+             ORDER BY type, name",
+        )
+        .unwrap();
+    statement
+        .query_map((), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .unwrap()
+        .collect::<rusqlite::Result<_>>()
+        .unwrap()
 }
