@@ -266,7 +266,7 @@ END;
 
 CREATE TRIGGER track_port_deletes
 AFTER DELETE ON ports
-WHEN OLD.status <> 'free'
+WHEN OLD.status <> 'free' AND OLD.number BETWEEN 1 AND 65535
 BEGIN
     INSERT INTO port_history (port, action, projectName, description, performedAt, details)
     VALUES (
@@ -401,11 +401,14 @@ BEGIN
     END;
 END;
 
+-- A port 70000 of an adopted row has a history as long as the row is there, or it could not be released.
+
 CREATE TRIGGER validate_inserted_history
 BEFORE INSERT ON port_history
 BEGIN
     SELECT CASE
-        WHEN typeof(NEW.port) <> 'integer' OR NEW.port NOT BETWEEN 1 AND 65535
+        WHEN (typeof(NEW.port) <> 'integer' OR NEW.port NOT BETWEEN 1 AND 65535)
+            AND NOT EXISTS (SELECT 1 FROM ports WHERE number = NEW.port)
         THEN RAISE(ABORT, 'port must be an integer from 1 to 65535')
         WHEN strftime('%s', NEW.performedAt) IS NULL
         THEN RAISE(ABORT, 'performedAt must be a date and time such as 2024-01-20T10:30:00Z')

@@ -44,6 +44,12 @@ fn documented_queries_are_sorted_by_an_index() {
 fn the_newest_entry_of_one_second_comes_first() {
     let connection = database();
     fill(&connection, 1, 40);
+    connection
+        .execute(
+            "UPDATE port_history SET performedAt = '2024-01-20 10:30:00'",
+            (),
+        )
+        .unwrap();
     let mut statement = connection
         .prepare("SELECT h.id FROM port_history h WHERE h.port = 3000 ORDER BY h.performedAt DESC")
         .unwrap();

@@ -1,8 +1,8 @@
 //! The database: one SQLite file, opened with care, read and written in short transactions.
 //!
 //! This module knows how to reach the file and its schema; what is stored there is decided by the
-//! statements beside it. Nothing here sleeps while it holds the connection, except for a `COMMIT` that
-//! has to be repeated.
+//! statements beside it. Nothing here sleeps while it holds an open connection, except for a `COMMIT`
+//! that has to be repeated.
 
 use std::{
     path::{Path, PathBuf},

@@ -57,9 +57,9 @@ pub(super) fn checksum(migration: &Migration) -> String {
 /// Creates what an adopted database lacks of the documented schema.
 fn complete_documented(connection: &Connection) -> Result<(), Failure> {
     let present = schema::read(connection)?;
-    for object in schema::after(1)? {
+    for object in schema::after(1) {
         if !present.contains_key(&object.key) {
-            connection.execute_batch(&object.sql)?;
+            connection.execute_batch(object.sql)?;
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! What schema a database has, and what it must have.
 
-use std::{collections::HashMap, path::Path, sync::OnceLock};
+use std::{collections::HashMap, path::Path};
 
 use portkeeper_migrations::ALL;
 use rusqlite::Connection;
@@ -12,7 +12,10 @@ use super::{
 };
 use crate::error::{Error, ErrorKind};
 
+mod expected;
 mod text;
+
+pub(super) use expected::{Object, after};
 
 /// How far a database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,18 +32,8 @@ pub(super) enum State {
     Current,
 }
 
-/// Type and name, such as `("index", "idx_ports_status")`. Names differ in more than case.
-pub(super) type Key = (String, String);
-
-/// A table, index, trigger or view.
-#[derive(Debug, Clone)]
-pub(super) struct Object {
-    pub(super) key: Key,
-    pub(super) sql: String,
-}
-
-/// What `inspect` reads of each object, by its key.
-pub(super) type Objects = HashMap<Key, String>;
+/// The statement of each object, by its [`key`].
+pub(super) type Objects = HashMap<String, String>;
 
 /// Tells how far the database is, or why it must not be touched. Writes nothing.
 pub(super) fn inspect(connection: &Connection, path: &Path) -> Result<State, Failure> {
@@ -61,7 +54,7 @@ pub(super) fn inspect(connection: &Connection, path: &Path) -> Result<State, Fai
     if present.is_empty() {
         return Ok(State::Fresh);
     }
-    if !present.contains_key(&("table".to_owned(), "ports".to_owned())) {
+    if !present.contains_key("table ports") {
         return Err(
             mismatch("it is not a Port Keeper database: it has no table ports".into()).into(),
         );
@@ -86,12 +79,12 @@ pub(super) fn inspect(connection: &Connection, path: &Path) -> Result<State, Fai
         }
     }
     match recorded.len() {
-        0 => compare(&present, after(1)?, true, path).map(|()| State::Adopted),
+        0 => compare(&present, &after(1), true, path).map(|()| State::Adopted),
         applied if applied < LATEST => {
-            compare(&present, after(applied)?, false, path).map(|()| State::Behind(applied))
+            compare(&present, &after(applied), false, path).map(|()| State::Behind(applied))
         }
         _ => {
-            compare(&present, latest_objects()?, false, path)?;
+            compare(&present, expected::latest(), false, path)?;
             Ok(if application == APPLICATION_ID && version == latest {
                 State::Current
             } else {
@@ -104,47 +97,31 @@ pub(super) fn inspect(connection: &Connection, path: &Path) -> Result<State, Fai
 
 /// Refuses a database whose schema is not the present one.
 pub(super) fn verify(connection: &Connection, path: &Path) -> Result<(), Failure> {
-    Ok(compare(&read(connection)?, latest_objects()?, false, path)?)
+    Ok(compare(
+        &read(connection)?,
+        expected::latest(),
+        false,
+        path,
+    )?)
 }
 
 /// The objects of a database, other than SQLite's own.
 pub(super) fn read(connection: &Connection) -> Result<Objects, rusqlite::Error> {
-    Ok(list(connection)?
-        .into_iter()
-        .map(|object| (object.key, object.sql))
-        .collect())
-}
-
-/// What the first `count` migrations make, in the order in which they make it.
-pub(super) fn after(count: usize) -> Result<Vec<Object>, rusqlite::Error> {
-    let connection = Connection::open_in_memory()?;
-    for migration in ALL.iter().take(count) {
-        connection.execute_batch(migration.sql)?;
-    }
-    list(&connection)
-}
-
-fn latest_objects() -> Result<&'static [Object], rusqlite::Error> {
-    static LATEST_OBJECTS: OnceLock<Vec<Object>> = OnceLock::new();
-    if let Some(objects) = LATEST_OBJECTS.get() {
-        return Ok(objects);
-    }
-    let objects = after(LATEST)?;
-    Ok(LATEST_OBJECTS.get_or_init(|| objects))
-}
-
-fn list(connection: &Connection) -> Result<Vec<Object>, rusqlite::Error> {
     const OBJECTS: &str = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL \
-                           AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid";
+                           AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
     let mut statement = connection.prepare(OBJECTS)?;
     let objects = statement.query_map((), |row| {
-        let name: String = row.get(1)?;
-        Ok(Object {
-            key: (row.get(0)?, name.to_ascii_lowercase()),
-            sql: row.get(2)?,
-        })
+        let (kind, name) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
+        Ok((key(kind, name), row.get(2)?))
     })?;
     objects.collect()
+}
+
+/// Type and name, such as `index idx_ports_status`. Names differ in more than case.
+fn key(kind: &str, name: &str) -> String {
+    let mut key = format!("{kind} {name}");
+    key.make_ascii_lowercase();
+    key
 }
 
 /// Number and checksum of each migration that ran, in order.
@@ -153,7 +130,7 @@ fn recorded(
     present: &Objects,
     path: &Path,
 ) -> Result<Vec<(i64, Option<String>)>, Failure> {
-    if !present.contains_key(&("table".to_owned(), "migrations".to_owned())) {
+    if !present.contains_key("table migrations") {
         return Ok(Vec::new());
     }
     let read = || {
@@ -177,22 +154,21 @@ fn recorded(
 /// Compares what is there with what must be; objects of others beside ours are none of our business.
 fn compare(
     present: &Objects,
-    expected: impl AsRef<[Object]>,
+    expected: &[Object],
     may_lack: bool,
     path: &Path,
 ) -> Result<(), Error> {
-    for Object { key, sql } in expected.as_ref() {
+    for Object { key, sql } in expected {
         let complaint = match present.get(key) {
             Some(found) if text::same(found, sql) => continue,
             Some(_) => "is not the one of this schema",
             None if may_lack => continue,
             None => "is missing",
         };
-        let (kind, name) = key;
         return Err(refusal(
             ErrorKind::SchemaMismatch,
             path,
-            format!("its {kind} {name} {complaint}"),
+            format!("its {key} {complaint}"),
         ));
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use portkeeper_migrations::ALL;
 
-use super::{ask, folder, foreign, open, schema};
+use super::{ask, folder, foreign, insert, open, schema};
 
 /// Opens a database made by `sql`, and answers `query`.
 fn adopted(sql: &str, query: &str) -> String {
@@ -16,7 +16,7 @@ fn adopted(sql: &str, query: &str) -> String {
 fn fresh_equals_adopted_and_upgraded() {
     let (_folder, fresh) = folder();
     drop(open(&fresh).unwrap());
-    let documented = ALL[0].sql;
+    let documented = include_str!("../../../../tests/fixtures/store_documented.sql");
     let before_indexes = documented.find("-- Indexes").unwrap();
     for made in [
         documented.to_owned(),
@@ -30,7 +30,7 @@ fn fresh_equals_adopted_and_upgraded() {
     ] {
         let (_folder, path) = folder();
         foreign(&path).execute_batch(&made).unwrap();
-        drop(open(&path).unwrap());
+        insert(&open(&path).unwrap(), 9000).unwrap();
         assert_eq!(schema(&path), schema(&fresh));
         drop(open(&path).unwrap());
     }
@@ -64,6 +64,27 @@ fn another_form_of_the_same_statements_is_adopted() {
     foreign(&path).execute_batch(&lower).unwrap();
     drop(open(&path).unwrap());
     drop(open(&path).unwrap());
+}
+
+/// The rows of the documented example, as its own triggers left them.
+#[test]
+fn the_documented_example_keeps_its_rows() {
+    let made = include_str!("../../../../tests/fixtures/store_documented.sql");
+    let rows = "SELECT group_concat(line, '; ') FROM (
+            SELECT number || ' ' || status || ' ' || coalesce(tags, '-') AS line FROM ports
+            UNION ALL SELECT port || ' ' || processName FROM active_scans
+            UNION ALL SELECT name || ' ' || data FROM configurations
+            UNION ALL SELECT * FROM (
+                SELECT port || ' ' || action || ' ' || coalesce(details, '-') FROM port_history
+                ORDER BY port, performedAt, id
+            )
+        )";
+    assert_eq!(
+        adopted(made, rows),
+        r#"3000 in-use ["frontend","react","dev"]; 3001 reserved -; 8080 free -; 3000 node; team {}; "#
+            .to_owned()
+            + r#"3000 in-use -; 3001 reserved {"reason":"adopted"}; 8080 released -"#
+    );
 }
 
 const PORTS: &str =

@@ -17,7 +17,9 @@ const PATH: &str = "PORTKEEPER_TEST_CHILD_PATH";
 #[test]
 #[ignore = "run by the other tests of this file"]
 fn child() {
-    let path = PathBuf::from(env::var_os(PATH).unwrap());
+    let Some(path) = env::var_os(PATH).map(PathBuf::from) else {
+        return;
+    };
     let mut commands = stdin().lines();
     commands.next();
     let outcome = open(&path).and_then(|store| {
