@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, time::Duration};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    model::{Socket, Verdict, timestamp},
+    model::{Reservation, Socket, Verdict, timestamp},
     value::shown,
 };
 
@@ -59,7 +59,7 @@ pub enum Error {
     PortNotFound(u16),
 
     /// The port belongs to a project.
-    #[error("port {port} is reserved for project {} since {}{}", shown(project), timestamp::format(*since), next_free_clause(*next_free))]
+    #[error("port {port} is reserved for project {} since {}{}{}", shown(project), timestamp::format(*since), owner_clause(*owner), next_free_clause(*next_free))]
     PortReserved {
         /// The port.
         port: u16,
@@ -67,6 +67,8 @@ pub enum Error {
         project: String,
         /// Since when.
         since: DateTime<Utc>,
+        /// The process that the claim ends with, where there is one.
+        owner: Option<u32>,
         /// The next higher port that is free, where the caller asked for one.
         next_free: Option<u16>,
     },
@@ -221,6 +223,7 @@ impl Error {
     /// The process that stands in the way; the first one where several share a socket.
     pub fn pid(&self) -> Option<u32> {
         match self {
+            Self::PortReserved { owner, .. } => *owner,
             Self::PortInUse { verdict, .. } => verdict.pid(),
             Self::WrongListener { listeners, .. } => listeners.iter().find_map(Socket::pid),
             Self::ProcessKill { pid, .. } => Some(*pid),
@@ -236,6 +239,17 @@ impl Error {
         }
     }
 
+    /// The claim that stands in somebody's way.
+    pub(crate) fn reserved(claim: &Reservation) -> Self {
+        Self::PortReserved {
+            port: claim.number,
+            project: claim.project_name.clone(),
+            since: claim.reserved_at,
+            owner: claim.owner().map(|owner| owner.pid),
+            next_free: None,
+        }
+    }
+
     pub(crate) fn invalid(
         what: &'static str,
         value: impl Into<String>,
@@ -247,6 +261,10 @@ impl Error {
             reason: reason.into(),
         }
     }
+}
+
+fn owner_clause(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" by process {pid}"))
 }
 
 fn next_free_clause(port: Option<u16>) -> String {

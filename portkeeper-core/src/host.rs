@@ -1,6 +1,6 @@
 //! What the operating system knows, behind one trait so that rules are tested without it.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use chrono::{DateTime, Utc};
 
@@ -10,6 +10,7 @@ use crate::{
 };
 
 mod fate;
+mod hold;
 mod lineage;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -24,6 +25,7 @@ mod system;
 mod table;
 
 pub use crate::model::{Fate, Probe};
+pub(crate) use hold::hold;
 pub use ranges::{ephemeral_ports, reserved_by_kernel};
 pub use system::System;
 
@@ -40,6 +42,12 @@ pub trait Host: fmt::Debug + Send + Sync {
 
     /// The sockets that are asked for, with their owners, by port, protocol and address.
     fn sockets(&self, wanted: Wanted) -> Result<Vec<Socket>>;
+
+    /// The ports that the kernel gives to outgoing connections, where the platform tells.
+    fn ephemeral_ports(&self) -> Option<RangeInclusive<u16>>;
+
+    /// The ports that the administrator keeps from outgoing connections, for servers of his own.
+    fn reserved_ports(&self) -> Vec<RangeInclusive<u16>>;
 
     /// Who `pid` is; `None` when there is no such process.
     ///

@@ -1,30 +1,41 @@
 //! The façade: one method is one operation and at most one transaction.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicI64},
+};
 
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     host::Host,
-    model::{Action, Details, Reservation},
+    model::{Action, Details, ProcessIdentity, Reservation},
     store::{self, Durability, Store, history::NewEntry},
 };
 
+mod bind;
 mod claim;
+mod hold;
+mod lease;
 mod options;
 mod query;
+mod ready;
+mod request;
 mod scan;
+mod sweep;
 
+pub use bind::BoundPort;
+pub use hold::Hold;
+pub use lease::Lease;
 pub use options::Options;
 
 /// The registry of this machine's ports.
 ///
 /// Every process of a user opens the same database, so that a Rust tool, a test run and a dev
-/// server never hand out the same port twice. A keeper is `Send + Sync`: share one by reference or
-/// in an [`Arc`] among threads. After a `fork` the child may go on using it; it opens a connection
-/// of its own.
+/// server never hand out the same port twice. A keeper is `Send + Sync`; a clone is cheap and uses the
+/// same connection. After a `fork` the child may go on using it; it opens a connection of its own.
 ///
 /// ```
 /// use portkeeper_core::{Keeper, ReserveRequest, Verdict};
@@ -39,12 +50,14 @@ pub use options::Options;
 /// keeper.release(3000)?;
 /// # Ok::<(), portkeeper_core::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Keeper {
-    store: Store,
+    store: Arc<Store>,
     host: Arc<dyn Host>,
-    actor: Option<String>,
+    actor: Option<Arc<str>>,
     durability: Option<Durability>,
+    /// The second of the last sweep, since 1970.
+    swept: Arc<AtomicI64>,
 }
 
 impl Keeper {
@@ -76,10 +89,17 @@ impl Keeper {
 
     /// Who this keeper says it is in the history.
     fn actor(&self) -> String {
-        self.actor.clone().unwrap_or_else(|| {
+        match &self.actor {
+            Some(actor) => actor.to_string(),
             // Asked each time: a forked child is somebody else.
-            format!("{} (pid {})", options::program_name(), std::process::id())
-        })
+            None => format!("{} (pid {})", options::program_name(), std::process::id()),
+        }
+    }
+
+    /// This process, as a lease names its owner.
+    fn this_process(&self) -> Result<ProcessIdentity> {
+        let me = self.host.identity(std::process::id())?;
+        me.ok_or_else(|| Error::ScanFailed("this process was not found".to_owned()))
     }
 
     /// How durable the claims of this kind are, unless the options say it for all.

@@ -30,11 +30,11 @@ mod store;
 mod value;
 
 pub use error::{Error, ErrorKind, Result};
-pub use keeper::{Keeper, Options};
+pub use keeper::{BoundPort, Hold, Keeper, Lease, Options};
 pub use model::{
     Action, HistoryEntry, Holder, LeaseTerms, Owner, PortState, Process, ProcessIdentity,
     ProjectPorts, Protocol, Reservation, ScanReport, Socket, SocketState, StaleReservation, Status,
     StatusChange, Summary, Verdict,
 };
-pub use request::{Filter, HistoryQuery, Release, ReserveRequest};
+pub use request::{Filter, HistoryQuery, PortRequest, Ready, Release, ReserveRequest, Strategy};
 pub use store::Durability;

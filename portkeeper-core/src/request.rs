@@ -7,8 +7,10 @@ use chrono::{DateTime, Utc};
 use crate::model::{Action, HistoryEntry, Status};
 
 mod port;
+mod ready;
 
 pub use port::{PortRequest, Strategy};
+pub use ready::Ready;
 
 /// A claim on a port of the caller's choice, for [`Keeper::reserve`](crate::Keeper::reserve).
 ///

@@ -3,10 +3,16 @@
 //! Nothing here reads a socket, a clock or a row. A decision gets all it needs and says what to
 //! write; the keeper writes it.
 
+mod avoid;
+mod choose;
 mod claim;
+mod lease;
 mod scan;
 mod verdict;
 
-pub(crate) use claim::{Reserve, Wish, claim_action, hand_back, release, reserve};
-pub(crate) use scan::{Transition, scan_changes};
+pub(crate) use avoid::{Avoid, held_phrase};
+pub(crate) use choose::{Choice, PortSet, choose};
+pub(crate) use claim::{Reserve, Wish, alter, claim_action, fresh, hand_back, release, reserve};
+pub(crate) use lease::{LeaseState, lease_state};
+pub(crate) use scan::{Transition, main_process, scan_changes};
 pub(crate) use verdict::{strangers, verdict};

@@ -1,6 +1,8 @@
 //! Bounds of what callers may give, checked once at the border of the engine.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, time::Duration};
+
+use chrono::TimeDelta;
 
 use serde_json::{Map, Value};
 
@@ -48,6 +50,32 @@ pub(crate) fn project(name: &str) -> Result<()> {
 pub(crate) fn role(name: &str) -> Result<()> {
     not_blank("role", name)?;
     line("role", name, NAME_LENGTH)
+}
+
+/// Roles, each once.
+pub(crate) fn roles(roles: &[String]) -> Result<()> {
+    for (position, name) in roles.iter().enumerate() {
+        role(name)?;
+        if roles.iter().take(position).any(|earlier| earlier == name) {
+            return Err(Error::invalid("role", name, "is asked for twice"));
+        }
+    }
+    Ok(())
+}
+
+/// A time to live, in whole seconds; what is left of a second counts as one.
+pub(crate) fn ttl(time: Duration) -> Result<TimeDelta> {
+    let refused = |reason| Error::invalid("ttl", format!("{time:?}"), reason);
+    if time.is_zero() {
+        return Err(refused("is zero"));
+    }
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    let seconds = i64::try_from(seconds).ok();
+    // A hundred years are enough, and far from where a date overflows.
+    seconds
+        .filter(|seconds| *seconds <= 100 * 366 * 86_400)
+        .map(TimeDelta::seconds)
+        .ok_or_else(|| refused("is longer than a hundred years"))
 }
 
 pub(crate) fn actor(name: &str) -> Result<()> {

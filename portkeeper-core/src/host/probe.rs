@@ -137,7 +137,7 @@ impl Kind {
 }
 
 /// Whether the address family, rather than the port, is what this machine lacks.
-fn is_missing_address(error: &io::Error) -> bool {
+pub(super) fn is_missing_address(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
         || error
             .raw_os_error()

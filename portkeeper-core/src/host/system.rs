@@ -1,10 +1,12 @@
+use std::ops::RangeInclusive;
+
 use chrono::{DateTime, Utc};
 
 #[cfg(target_os = "linux")]
 use super::linux as platform;
 #[cfg(not(target_os = "linux"))]
 use super::portable as platform;
-use super::{Fate, Host, Probe, Wanted, fate, lineage, probe};
+use super::{Fate, Host, Probe, Wanted, fate, lineage, probe, ranges};
 use crate::{
     error::Result,
     model::{ProcessIdentity, Socket, timestamp},
@@ -41,6 +43,14 @@ impl Host for System {
 
     fn sockets(&self, wanted: Wanted) -> Result<Vec<Socket>> {
         platform::sockets(wanted)
+    }
+
+    fn ephemeral_ports(&self) -> Option<RangeInclusive<u16>> {
+        ranges::ephemeral_ports()
+    }
+
+    fn reserved_ports(&self) -> Vec<RangeInclusive<u16>> {
+        ranges::reserved_by_kernel()
     }
 
     fn identity(&self, pid: u32) -> Result<Option<ProcessIdentity>> {

@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     host::{Probe, Wanted},
     keeper::{Journal, Keeper},
-    model::{Action, Details, PortState, Protocol, Reservation, Status, Verdict},
+    model::{Action, Details, Fate, LeaseTerms, PortState, Protocol, Reservation, Status, Verdict},
     request::{Claims, Release, ReserveRequest},
     rules::{self, Reserve, Wish},
     store::{Durability, Failure, leases, ports},
@@ -80,7 +80,13 @@ impl Keeper {
         let journal = Journal::new(self);
 
         // The machine is looked at before the transaction: no system call may prolong a lock.
-        let row = self.row(port)?;
+        let mut row = self.row(port)?;
+        if let Some(claim) = &row
+            && claim.project_name != request.project
+            && !self.sweep_rows(std::slice::from_ref(claim))?.is_empty()
+        {
+            row = self.row(port)?;
+        }
         let mut stranger = None;
         let foreseen = rules::reserve(port, row.as_ref(), &wish, journal.now, || {
             stranger = if request.adopt {
@@ -190,12 +196,12 @@ impl Keeper {
         self.row(value::port(port.into())?)
     }
 
-    fn row(&self, port: u16) -> Result<Option<Reservation>> {
+    pub(super) fn row(&self, port: u16) -> Result<Option<Reservation>> {
         self.store.read_one(|db| Ok(ports::get(db, port)?))
     }
 
     /// What the machine and this row say together.
-    fn verdict(&self, port: u16, row: Option<&Reservation>) -> Result<Verdict> {
+    pub(super) fn verdict(&self, port: u16, row: Option<&Reservation>) -> Result<Verdict> {
         let mut probe = self.host.probe(port)?;
         let mut sockets = Vec::new();
         if probe != Probe::Free {
@@ -215,7 +221,23 @@ impl Keeper {
                 }
             }
         }
-        Ok(rules::verdict(row, probe, &sockets))
+        let verdict = rules::verdict(row, probe, &sockets);
+        // A hold is no obstacle to the probe. Its owner may have ended without giving it up.
+        match (verdict, row.and_then(|row| row.lease.as_ref())) {
+            (
+                Verdict::Reserved { project, since },
+                Some(LeaseTerms {
+                    held: true,
+                    owner: Some(owner),
+                    ..
+                }),
+            ) if self.host.fate(owner) != Fate::Dead => Ok(Verdict::Held {
+                project,
+                since,
+                pid: owner.pid,
+            }),
+            (verdict, _) => Ok(verdict),
+        }
     }
 
     /// What keeps the caller from claiming a port that nobody has claimed.
@@ -241,12 +263,13 @@ impl Keeper {
     }
 
     fn next_free(&self, port: u16) -> Result<Option<u16>> {
-        let claimed = self
-            .store
-            .read_one(|db| Ok(ports::claimed_above(db, port)?))?;
-        for candidate in port.saturating_add(1)..=u16::MAX {
+        let Some(first) = port.checked_add(1) else {
+            return Ok(None);
+        };
+        let range = first..=u16::MAX;
+        let claimed = self.store.read_one(|db| Ok(ports::claimed(db, &range)?))?;
+        for candidate in range {
             if claimed.binary_search(&candidate).is_err()
-                && candidate != port
                 && self.host.probe(candidate)? == Probe::Free
             {
                 return Ok(Some(candidate));

@@ -2,7 +2,7 @@ use std::{
     env,
     ffi::OsString,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicI64},
     time::Duration,
 };
 
@@ -102,10 +102,11 @@ impl Options {
             None => Location::File(default_path()?),
         };
         Ok(Keeper {
-            store: Store::open(location, self.busy_timeout)?,
+            store: Arc::new(Store::open(location, self.busy_timeout)?),
             host: self.host,
-            actor: self.actor,
+            actor: self.actor.map(Arc::from),
             durability: self.durability,
+            swept: Arc::new(AtomicI64::new(i64::MIN)),
         })
     }
 }

@@ -2,16 +2,17 @@
 
 use std::collections::HashSet;
 
+use rusqlite::Connection;
 use serde_json::json;
 
 use crate::{
     error::Result,
     host::Wanted,
-    keeper::{Journal, Keeper},
+    keeper::{Journal, Keeper, sweep::settle},
     model::{Details, Reservation, ScanReport, Socket, Status, StatusChange},
     rules::{self, Transition},
     store::{
-        Durability, history,
+        Durability, Failure, history,
         ports::{self, Listed},
         scans,
     },
@@ -36,7 +37,8 @@ impl Keeper {
     }
 
     /// Looks at the machine once and brings the registry up to date: a claim whose port listens is
-    /// in use, one whose port does not is reserved. Each transition has its history entry.
+    /// in use, one whose port does not is reserved, and one whose owner or time has ended is free or,
+    /// where another process listens, that one's. Each transition has its history entry.
     ///
     /// The look itself holds no lock. A claim that somebody changed after the look began is left
     /// for the next scan: what was seen may be older than the claim.
@@ -57,39 +59,16 @@ impl Keeper {
     pub fn scan(&self) -> Result<ScanReport> {
         let before = self.store.read_one(|db| Ok(history::newest(db)?))?;
         let listeners = self.listeners()?;
+        let leased = self.store.read_one(|db| Ok(ports::conditional(db)?))?;
+        let ended = self.ended(&leased, Some(&listeners))?;
         let journal = Journal::new(self);
-
         let changes = self
             .store
             .write(self.durability(Durability::Normal), |tx| {
-                let changed: HashSet<u16> =
-                    history::changed_since(tx, before)?.into_iter().collect();
-                let mut claims = ports::list(tx, &Listed::default())?;
-                claims.retain(|claim| !changed.contains(&claim.number));
-
                 scans::replace(tx, &listeners, journal.now)?;
-                let transitions = rules::scan_changes(&claims, &listeners);
-                let listening: HashSet<u16> = listeners.iter().map(|socket| socket.port).collect();
-                for claim in claims.iter().filter(|c| listening.contains(&c.number)) {
-                    ports::seen(tx, claim.number, journal.now)?;
-                }
-                let mut changes = Vec::with_capacity(transitions.len());
-                for transition in transitions {
-                    let found = claims.binary_search_by_key(&transition.port, |claim| claim.number);
-                    let Some(claim) = found.ok().and_then(|position| claims.get(position)) else {
-                        continue;
-                    };
-                    let row = after(claim, &transition, &journal);
-                    let details = details(&transition);
-                    journal.write(tx, &row, rules::claim_action(row.status), &details)?;
-                    changes.push(StatusChange {
-                        port: claim.number,
-                        project_name: claim.project_name.clone(),
-                        from: claim.status,
-                        to: transition.to,
-                        process: transition.process,
-                    });
-                }
+                let mut changes = settle(tx, &journal, &ended)?;
+                changes.extend(follow(tx, &journal, &listeners, before)?);
+                changes.sort_unstable_by_key(|change| change.port);
                 Ok(changes)
             })?;
         Ok(ScanReport {
@@ -100,7 +79,42 @@ impl Keeper {
     }
 }
 
-fn after(claim: &Reservation, transition: &Transition, journal: &Journal) -> Reservation {
+/// Brings every claim into the state that the listeners show, except for those with a history entry
+/// newer than `before`.
+fn follow(
+    db: &Connection,
+    journal: &Journal,
+    listeners: &[Socket],
+    before: i64,
+) -> Result<Vec<StatusChange>, Failure> {
+    let newer: HashSet<u16> = history::changed_since(db, before)?.into_iter().collect();
+    let mut claims = ports::list(db, &Listed::default())?;
+    claims.retain(|claim| !newer.contains(&claim.number));
+
+    let listening: HashSet<u16> = listeners.iter().map(|socket| socket.port).collect();
+    for claim in claims
+        .iter()
+        .filter(|claim| listening.contains(&claim.number))
+    {
+        ports::seen(db, claim.number, journal.now)?;
+    }
+    let mut changes = Vec::new();
+    for transition in rules::scan_changes(&claims, listeners) {
+        let row = after(&transition, journal);
+        let action = rules::claim_action(row.status);
+        journal.write(db, &row, action, &details(&transition))?;
+        changes.push(StatusChange {
+            port: row.number,
+            project_name: row.project_name,
+            from: transition.claim.status,
+            to: transition.to,
+            process: transition.process,
+        });
+    }
+    Ok(changes)
+}
+
+fn after(transition: &Transition<'_>, journal: &Journal) -> Reservation {
     let process = transition.process.as_ref();
     Reservation {
         status: transition.to,
@@ -108,14 +122,14 @@ fn after(claim: &Reservation, transition: &Transition, journal: &Journal) -> Res
         process_name: process.map(|process| process.name.clone()),
         last_seen_at: match transition.to {
             Status::InUse => Some(journal.now),
-            _ => claim.last_seen_at,
+            _ => transition.claim.last_seen_at,
         },
         updated_at: journal.now,
-        ..claim.clone()
+        ..transition.claim.clone()
     }
 }
 
-fn details(transition: &Transition) -> Details {
+fn details(transition: &Transition<'_>) -> Details {
     let reason = match transition.to {
         Status::InUse => "listener found",
         _ => "listener gone",

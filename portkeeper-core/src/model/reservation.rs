@@ -70,6 +70,11 @@ impl Reservation {
     pub fn role(&self) -> Option<&str> {
         self.lease.as_ref()?.role.as_deref()
     }
+
+    /// The process that the claim, or the right to use it, ends with.
+    pub fn owner(&self) -> Option<&ProcessIdentity> {
+        self.lease.as_ref()?.owner.as_ref()
+    }
 }
 
 /// What a claim depends on, beside its project's wish.
@@ -82,6 +87,8 @@ pub struct LeaseTerms {
     pub role: Option<String>,
     /// The process whose end ends the claim.
     pub owner: Option<ProcessIdentity>,
+    /// Whether the owner keeps the port bound without listening, see [`Keeper::hold`](crate::Keeper::hold).
+    pub held: bool,
     /// When the claim ends by itself.
     pub expires_at: Option<DateTime<Utc>>,
 }

@@ -59,6 +59,16 @@ pub enum Verdict {
         /// Since when.
         since: DateTime<Utc>,
     },
+    /// Claimed, and kept bound by a process that does not listen, see
+    /// [`Keeper::hold`](crate::Keeper::hold).
+    Held {
+        /// Whose it is.
+        project: String,
+        /// Since when.
+        since: DateTime<Utc>,
+        /// The process that holds it.
+        pid: u32,
+    },
     /// A TCP listener or a UDP socket is there; the owner may be unknown.
     Listening {
         /// The project that claimed the port.
@@ -102,7 +112,7 @@ impl Verdict {
     pub fn project(&self) -> Option<&str> {
         match self {
             Self::Free => None,
-            Self::Reserved { project, .. } => Some(project),
+            Self::Reserved { project, .. } | Self::Held { project, .. } => Some(project),
             Self::Listening { project, .. }
             | Self::Bound { project, .. }
             | Self::TimeWait { project }
@@ -115,6 +125,7 @@ impl Verdict {
     /// The first process that is known to use the port.
     pub fn pid(&self) -> Option<u32> {
         match self {
+            Self::Held { pid, .. } => Some(*pid),
             Self::Listening {
                 listeners: sockets, ..
             }
@@ -141,6 +152,12 @@ impl fmt::Display for Verdict {
                     timestamp::format(*since)
                 )
             }
+            Self::Held { project, pid, .. } => write!(
+                f,
+                "held for project {} by process {pid}: a server starts on it if it sets SO_REUSEADDR, \
+                 and cannot bind it otherwise",
+                shown(project)
+            ),
             Self::Listening { listeners, .. } => list(f, listeners),
             Self::Bound { sockets, .. } if sockets.is_empty() => {
                 f.write_str("bound by a socket that does not listen")

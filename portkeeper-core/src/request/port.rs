@@ -1,4 +1,8 @@
-use std::{ops::RangeInclusive, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 use super::wide;
 
@@ -42,6 +46,7 @@ pub struct PortRequest {
     pub(crate) tags: Option<Vec<String>>,
     pub(crate) owner: Option<u32>,
     pub(crate) ttl: Option<Duration>,
+    pub(crate) address: IpAddr,
 }
 
 impl PortRequest {
@@ -61,6 +66,7 @@ impl PortRequest {
             tags: None,
             owner: None,
             ttl: None,
+            address: Ipv4Addr::LOCALHOST.into(),
         }
     }
 
@@ -133,6 +139,13 @@ impl PortRequest {
     #[must_use]
     pub fn owned_by(mut self, pid: u32) -> Self {
         self.owner = Some(pid);
+        self
+    }
+
+    /// Where [`Keeper::bind`](crate::Keeper::bind) listens; 127.0.0.1 by default.
+    #[must_use]
+    pub fn address(mut self, address: impl Into<IpAddr>) -> Self {
+        self.address = address.into();
         self
     }
 

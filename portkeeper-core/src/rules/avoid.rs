@@ -48,10 +48,16 @@ impl Avoid {
         Self {
             sets: [
                 (Avoided::ByCaller, caller.into_iter().collect()),
-                (Avoided::ByBrowsers, BLOCKED_BY_BROWSERS.into_iter().collect()),
+                (
+                    Avoided::ByBrowsers,
+                    BLOCKED_BY_BROWSERS.into_iter().collect(),
+                ),
                 (Avoided::BySystem, SQUATTERS.iter().copied().collect()),
                 (Avoided::ByKernel, kernel.into_iter().flatten().collect()),
-                (Avoided::Ephemeral, ephemeral.into_iter().flatten().collect()),
+                (
+                    Avoided::Ephemeral,
+                    ephemeral.into_iter().flatten().collect(),
+                ),
             ],
         }
     }
@@ -92,11 +98,17 @@ pub(crate) fn held_phrase(
 
     let mut phrases = Vec::new();
     for (project, count) in projects.iter().take(NAMED) {
-        phrases.push(format!("{count} reserved for {}", crate::value::shown(project)));
+        phrases.push(format!(
+            "{count} reserved for {}",
+            crate::value::shown(project)
+        ));
     }
     let rest: usize = projects.iter().skip(NAMED).map(|(_, count)| count).sum();
     if rest > 0 {
-        phrases.push(format!("{rest} for {} more projects", projects.len() - NAMED));
+        phrases.push(format!(
+            "{rest} for {} more projects",
+            projects.len() - NAMED
+        ));
     }
     let in_use = usize::saturating_sub(others, free);
     if in_use > 0 {
@@ -114,7 +126,8 @@ pub(crate) fn held_phrase(
                 Avoided::ByBrowsers => "refused by browsers",
                 Avoided::BySystem => "used by the system at times",
                 Avoided::ByKernel => "kept back by the kernel",
-                Avoided::Ephemeral => "in the kernel's ephemeral range, which a range of your own may include",
+                Avoided::Ephemeral =>
+                    "in the kernel's ephemeral range, which a range of your own may include",
             }
         );
         phrases.push(phrase);

@@ -207,7 +207,7 @@ mod tests {
         let stable = |name: &str| {
             choose(Strategy::Stable, &(3000..=9999), 1, name, 0, |_| Ok(true)).unwrap()
         };
-        assert_eq!(stable("my-app/web"), Choice::Found(vec![0]));
-        assert_eq!(stable("shop/"), Choice::Found(vec![0]));
+        assert_eq!(stable("my-app/web"), Choice::Found(vec![5717]));
+        assert_eq!(stable("shop/"), Choice::Found(vec![3490]));
     }
 }

@@ -47,12 +47,7 @@ pub(crate) fn reserve(
 ) -> Result<Reserve> {
     match row {
         Some(row) if is_mine(Some(row), wish.project) => Ok(alter(row, wish, now)),
-        Some(row) if row.status != Status::Free => Err(Error::PortReserved {
-            port,
-            project: row.project_name.clone(),
-            since: row.reserved_at,
-            next_free: None,
-        }),
+        Some(row) if row.status != Status::Free => Err(Error::reserved(row)),
         _ => match stranger()? {
             Some(verdict) => Err(Error::PortInUse {
                 port,
@@ -69,7 +64,7 @@ pub(crate) fn reserve(
 }
 
 /// A new claim takes nothing over from whoever had the port before.
-fn fresh(port: u16, wish: &Wish<'_>, now: DateTime<Utc>) -> Reservation {
+pub(crate) fn fresh(port: u16, wish: &Wish<'_>, now: DateTime<Utc>) -> Reservation {
     Reservation {
         number: port,
         project_name: wish.project.to_owned(),
@@ -88,7 +83,7 @@ fn fresh(port: u16, wish: &Wish<'_>, now: DateTime<Utc>) -> Reservation {
 }
 
 /// The project's own claim with what the wish mentions.
-fn alter(row: &Reservation, wish: &Wish<'_>, now: DateTime<Utc>) -> Reserve {
+pub(crate) fn alter(row: &Reservation, wish: &Wish<'_>, now: DateTime<Utc>) -> Reserve {
     let mut altered = row.clone();
     if let Some(description) = wish.description {
         altered.description = not_empty(description);
@@ -142,12 +137,7 @@ pub(crate) fn release<'a>(
         .filter(|row| row.status != Status::Free)
         .ok_or(Error::PortNotFound(port))?;
     if only_of.is_some_and(|project| project != claim.project_name) {
-        return Err(Error::PortReserved {
-            port,
-            project: claim.project_name.clone(),
-            since: claim.reserved_at,
-            next_free: None,
-        });
+        return Err(Error::reserved(claim));
     }
     Ok(claim)
 }

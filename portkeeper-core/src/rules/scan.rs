@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use crate::model::{Process, Protocol, Reservation, Socket, Status};
 
 /// What a claim becomes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Transition {
-    pub(crate) port: u16,
+#[derive(Debug)]
+pub(crate) struct Transition<'a> {
+    pub(crate) claim: &'a Reservation,
     pub(crate) to: Status,
     pub(crate) process: Option<Process>,
 }
@@ -17,7 +17,10 @@ pub(crate) struct Transition {
 /// A claim whose process changed stays in use and is still a transition: who used the port when is
 /// what the history is for. A claim whose process is not known any more keeps the one it has, as
 /// long as something listens: not being allowed to look is no news.
-pub(crate) fn scan_changes(claims: &[Reservation], listeners: &[Socket]) -> Vec<Transition> {
+pub(crate) fn scan_changes<'a>(
+    claims: &'a [Reservation],
+    listeners: &[Socket],
+) -> Vec<Transition<'a>> {
     let mut by_port: HashMap<u16, Vec<&Socket>> = HashMap::new();
     for socket in listeners.iter().filter(|socket| socket.is_listener()) {
         by_port.entry(socket.port).or_default().push(socket);
@@ -28,14 +31,8 @@ pub(crate) fn scan_changes(claims: &[Reservation], listeners: &[Socket]) -> Vec<
         .collect()
 }
 
-fn transition(claim: &Reservation, sockets: Option<&[&Socket]>) -> Option<Transition> {
-    let to = |to, process| {
-        Some(Transition {
-            port: claim.number,
-            to,
-            process,
-        })
-    };
+fn transition<'a>(claim: &'a Reservation, sockets: Option<&[&Socket]>) -> Option<Transition<'a>> {
+    let to = |to, process| Some(Transition { claim, to, process });
     match (claim.status, sockets) {
         (Status::Free, _) | (Status::Reserved, None) => None,
         (Status::InUse, None) => to(Status::Reserved, None),
@@ -125,7 +122,8 @@ mod tests {
         listeners: &[Socket],
         expected: Option<(Status, Option<u32>)>,
     ) {
-        let changes = scan_changes(&[claim(status, process)], listeners);
+        let claims = [claim(status, process)];
+        let changes = scan_changes(&claims, listeners);
         let found = changes.first().map(|Transition { to, process, .. }| {
             (*to, process.as_ref().map(|process| process.pid))
         });

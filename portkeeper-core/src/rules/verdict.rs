@@ -57,7 +57,10 @@ pub(crate) fn strangers(verdict: Verdict, is_own: impl Fn(u32) -> bool) -> Optio
         sockets.into_iter().filter(|socket| !own(socket)).collect()
     };
     match verdict {
-        Verdict::Free | Verdict::Reserved { .. } | Verdict::Privileged { .. } => None,
+        Verdict::Free
+        | Verdict::Reserved { .. }
+        | Verdict::Held { .. }
+        | Verdict::Privileged { .. } => None,
         Verdict::Listening { project, listeners } => {
             let listeners = foreign(listeners);
             (!listeners.is_empty()).then_some(Verdict::Listening { project, listeners })

@@ -13,8 +13,8 @@ pub(crate) fn put(
     now: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
     const SQL: &str = "INSERT OR REPLACE INTO leases (port, leaseId, role, ownerPid, ownerStart, \
-         ownerBoot, ownerNamespace, ownerPidfd, expiresAt, createdAt) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+         ownerBoot, ownerNamespace, ownerPidfd, held, expiresAt, createdAt) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     let owner = lease.owner.as_ref();
     db.prepare_cached(SQL)?.execute(params![
         port,
@@ -25,6 +25,7 @@ pub(crate) fn put(
         owner.map(|owner| owner.boot.as_str()),
         owner.map(|owner| owner.namespace.cast_signed()),
         owner.map(|owner| owner.pidfd.cast_signed()),
+        lease.held,
         lease.expires_at.map(timestamp::format),
         timestamp::format(now),
     ])?;
@@ -36,4 +37,13 @@ pub(crate) fn remove(db: &Connection, port: u16) -> rusqlite::Result<()> {
     const SQL: &str = "DELETE FROM leases WHERE port = ?1";
     db.prepare_cached(SQL)?.execute([port])?;
     Ok(())
+}
+
+/// The port of each role that the project has.
+pub(crate) fn roles(db: &Connection, project: &str) -> rusqlite::Result<Vec<(String, u16)>> {
+    const SQL: &str = "SELECT l.role, l.port FROM ports p JOIN leases l ON l.port = p.number \
+         WHERE p.projectName = ?1 AND p.status <> 'free' AND l.role IS NOT NULL ORDER BY l.port";
+    let mut statement = db.prepare_cached(SQL)?;
+    let rows = statement.query_map([project], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
 }

@@ -3,6 +3,8 @@
 //! A row is read and written whole. Rows that another tool left with a number outside 1–65535 are
 //! not ports and are never returned; JSON that does not parse counts as absent.
 
+use std::ops::RangeInclusive;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, ToSql, params};
 use serde_json::Value;
@@ -19,7 +21,7 @@ macro_rules! select {
             "SELECT p.number, p.projectName, p.description, p.status, p.pid, p.processName, \
              p.reservedAt, p.lastSeenAt, p.updatedAt, p.autoRelease, p.tags, p.metadata, \
              l.leaseId, l.role, l.ownerPid, l.ownerStart, l.ownerBoot, l.ownerNamespace, \
-             l.ownerPidfd, l.expiresAt \
+             l.ownerPidfd, l.held, l.expiresAt \
              FROM ports p LEFT JOIN leases l ON l.port = p.number ",
             $rest
         )
@@ -75,7 +77,18 @@ pub(crate) fn list(db: &Connection, wanted: &Listed<'_>) -> rusqlite::Result<Vec
     rows.collect()
 }
 
-/// Writes the whole row and its lease.
+/// The claims whose lease has an owner or an end.
+pub(crate) fn conditional(db: &Connection) -> rusqlite::Result<Vec<Reservation>> {
+    const SQL: &str = select!(
+        "WHERE (l.ownerPid IS NOT NULL OR l.expiresAt IS NOT NULL) AND p.status <> 'free' \
+         ORDER BY p.number"
+    );
+    let mut statement = db.prepare_cached(SQL)?;
+    let rows = statement.query_map([], reservation)?;
+    rows.collect()
+}
+
+/// Writes the whole row; its lease is [`leases`](super::leases)' affair.
 pub(crate) fn put(db: &Connection, row: &Reservation) -> rusqlite::Result<()> {
     const PORT: &str = "INSERT INTO ports (number, projectName, description, status, pid, \
          processName, reservedAt, lastSeenAt, updatedAt, autoRelease, tags, metadata) \
@@ -108,12 +121,12 @@ pub(crate) fn seen(db: &Connection, port: u16, time: DateTime<Utc>) -> rusqlite:
     Ok(())
 }
 
-/// The claimed ports above `port`, ascending.
-pub(crate) fn claimed_above(db: &Connection, port: u16) -> rusqlite::Result<Vec<u16>> {
-    const SQL: &str = "SELECT number FROM ports WHERE number > ?1 AND number <= 65535 \
+/// The claimed ports of a range, ascending.
+pub(crate) fn claimed(db: &Connection, range: &RangeInclusive<u16>) -> rusqlite::Result<Vec<u16>> {
+    const SQL: &str = "SELECT number FROM ports WHERE number BETWEEN ?1 AND ?2 \
          AND status <> 'free' ORDER BY number";
     let mut statement = db.prepare_cached(SQL)?;
-    let rows = statement.query_map([port], |row| row.get(0))?;
+    let rows = statement.query_map([range.start(), range.end()], |row| row.get(0))?;
     rows.collect()
 }
 
@@ -219,7 +232,8 @@ fn lease(row: &Row<'_>) -> rusqlite::Result<Option<LeaseTerms>> {
         id,
         role: row.get(13)?,
         owner,
-        expires_at: time(row, 19)?,
+        held: row.get(19)?,
+        expires_at: time(row, 20)?,
     }))
 }
 

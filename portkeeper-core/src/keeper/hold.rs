@@ -1,0 +1,176 @@
+//! Keeping strangers off a port until its server listens.
+
+use std::io;
+
+use socket2::Socket;
+
+use crate::{
+    error::{Error, Result},
+    host,
+    keeper::{Journal, Keeper, request::lease_id, sweep::vacate},
+    model::{Fate, LeaseTerms, Reservation, Status},
+    store::{Durability, leases, ports},
+    value,
+};
+
+impl Keeper {
+    /// Keeps a claimed port bound, without listening, for as long as the guard lives: the kernel
+    /// gives it to nobody who asks for any port, and to no outgoing connection.
+    ///
+    /// A server that sets `SO_REUSEADDR` starts on a held port as if it were free: those of Rust, Go
+    /// and Node, Python's `http.server` and `asyncio`, and most others on Unix. One that does not,
+    /// such as Python's plain `socketserver.TCPServer`, is refused the port until the guard is
+    /// dropped, and [`check`](Self::check) explains why. So a hold is a choice; a claim without one
+    /// keeps the port from everybody who asks the registry. UDP is not held.
+    ///
+    /// Refused with `PORT_NOT_FOUND` when nobody has claimed the port, with `PORT_RESERVED` when
+    /// another living process has the claim, and with `PORT_IN_USE` when somebody has the port.
+    ///
+    /// ```
+    /// use portkeeper_core::{PortRequest, Strategy, Verdict};
+    ///
+    /// # let keeper = portkeeper_core::Keeper::in_memory()?;
+    /// let request = PortRequest::new("my-app").role("web").range(20_000..=29_999).strategy(Strategy::Random);
+    /// let port = keeper.request(request)?[0].number;
+    /// let hold = keeper.hold(port)?;
+    /// assert!(matches!(keeper.check(port)?.verdict, Verdict::Held { .. }));
+    ///
+    /// let server = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    /// drop(hold);
+    /// # drop(server);
+    /// # Ok::<(), portkeeper_core::Error>(())
+    /// ```
+    pub fn hold(&self, port: impl Into<i64>) -> Result<Hold> {
+        let port = value::port(port.into())?;
+        let row = self.claim_to_use(port)?;
+        let me = self.this_process()?;
+        if let Some(owner) = row.owner()
+            && *owner != me
+            && self.host.fate(owner) != Fate::Dead
+        {
+            return Err(Error::reserved(&row));
+        }
+        let socket = match host::hold(port) {
+            Ok(socket) => socket,
+            Err(error) => return Err(self.not_bound(port, &row, error)),
+        };
+
+        let journal = Journal::new(self);
+        let seen = row.lease.as_ref().map(|lease| lease.id.clone());
+        let was_mine = row.owner() == Some(&me);
+        let lease = self
+            .store
+            .write(self.durability(Durability::Normal), |tx| {
+                let now = ports::get(tx, port)?.filter(|now| now.status != Status::Free);
+                let now = now.ok_or(Error::PortNotFound(port))?;
+                let id = now.lease.as_ref().map(|lease| lease.id.clone());
+                // Somebody else claimed or took it since it was looked at.
+                if id != seen || now.project_name != row.project_name {
+                    return Err(Error::reserved(&now).into());
+                }
+                let lease = LeaseTerms {
+                    id: match id {
+                        Some(id) if was_mine => id,
+                        _ => lease_id()?,
+                    },
+                    role: now.role().map(str::to_owned),
+                    owner: Some(me.clone()),
+                    held: true,
+                    expires_at: now.lease.as_ref().and_then(|lease| lease.expires_at),
+                };
+                leases::put(tx, port, &lease, journal.now)?;
+                Ok(lease.id)
+            })?;
+        Ok(Hold {
+            keeper: self.clone(),
+            port,
+            lease,
+            was_mine,
+            pid: std::process::id(),
+            socket: Some(socket),
+        })
+    }
+
+    /// The claim on a port that the caller is about to use; dead owners are swept away first.
+    fn claim_to_use(&self, port: u16) -> Result<Reservation> {
+        let claim = |keeper: &Self| {
+            let row = keeper.row(port)?;
+            row.filter(|row| row.status != Status::Free)
+                .ok_or(Error::PortNotFound(port))
+        };
+        let row = claim(self)?;
+        if self.sweep_rows(std::slice::from_ref(&row))?.is_empty() {
+            return Ok(row);
+        }
+        claim(self)
+    }
+
+    /// The error for a port of ours that could not be bound.
+    pub(super) fn not_bound(&self, port: u16, row: &Reservation, error: io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::AddrInUse => match self.verdict(port, Some(row)) {
+                Ok(verdict) => Error::PortInUse {
+                    port,
+                    verdict: Box::new(verdict),
+                    next_free: None,
+                },
+                Err(error) => error,
+            },
+            io::ErrorKind::PermissionDenied => Error::PermissionDenied {
+                what: format!("binding port {port}"),
+                source: error,
+            },
+            _ => Error::ScanFailed(format!("port {port} could not be bound: {error}")),
+        }
+    }
+
+    /// Ends what [`Keeper::hold`] wrote, if it is still there.
+    fn end_hold(&self, port: u16, id: &str, was_mine: bool) -> Result<()> {
+        let journal = Journal::new(self);
+        self.store.write(self.durability(Durability::Normal), |tx| {
+            let Some(row) = ports::get(tx, port)? else {
+                return Ok(());
+            };
+            match &row.lease {
+                Some(lease) if lease.id == id && was_mine => {
+                    let mut lease = lease.clone();
+                    lease.held = false;
+                    leases::put(tx, port, &lease, journal.now)?;
+                }
+                Some(lease) if lease.id == id => vacate(tx, &journal, &row)?,
+                _ => {}
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A port that is kept bound until this is dropped; see [`Keeper::hold`].
+#[derive(Debug)]
+#[must_use = "dropping a hold gives the port up"]
+pub struct Hold {
+    keeper: Keeper,
+    port: u16,
+    lease: String,
+    was_mine: bool,
+    pid: u32,
+    socket: Option<Socket>,
+}
+
+impl Hold {
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        drop(self.socket.take());
+        // In a forked child this is a copy.
+        if self.pid == std::process::id() {
+            // Nobody can be told here. What is left, the next sweep after this process ends.
+            let _ = self.keeper.end_hold(self.port, &self.lease, self.was_mine);
+        }
+    }
+}

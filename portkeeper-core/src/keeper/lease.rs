@@ -1,0 +1,117 @@
+//! Claims that end with the process, or earlier with their guard.
+
+use serde_json::json;
+
+use crate::{
+    error::Result,
+    keeper::{Journal, Keeper, sweep::vacate},
+    model::{Action, Details, Reservation},
+    request::PortRequest,
+    rules,
+    store::{Durability, leases, ports},
+};
+
+impl Keeper {
+    /// Claims ports as [`request`](Self::request) does, for as long as the guard lives: dropping it
+    /// releases them. Should this process end without that, the next sweep of any keeper does.
+    ///
+    /// A port that the project keeps for the role anyway stays the project's; the lease then is the
+    /// right to use it, which no other process gets meanwhile.
+    ///
+    /// ```
+    /// use portkeeper_core::{PortRequest, Strategy};
+    ///
+    /// # let keeper = portkeeper_core::Keeper::in_memory()?;
+    /// let request = PortRequest::new("my-tests").range(20_000..=29_999).strategy(Strategy::Random);
+    /// let lease = keeper.lease(request)?;
+    /// let port = lease.port();
+    /// assert_eq!(keeper.check(port)?.project(), Some("my-tests"));
+    /// drop(lease);
+    /// assert_eq!(keeper.check(port)?.project(), None);
+    /// # Ok::<(), portkeeper_core::Error>(())
+    /// ```
+    pub fn lease(&self, request: PortRequest) -> Result<Lease> {
+        let request = match request.owner {
+            Some(_) => request,
+            None => request.auto_release(),
+        };
+        Ok(Lease {
+            reservations: self.request(request)?,
+            keeper: self.clone(),
+            pid: std::process::id(),
+        })
+    }
+
+    /// Ends leases that are still the named ones. Others, newer ones, are left alone.
+    fn end_leases(&self, reservations: &[Reservation]) -> Result<()> {
+        let journal = Journal::new(self);
+        self.store.write(self.durability(Durability::Normal), |tx| {
+            for leased in reservations {
+                let Some(row) = ports::get(tx, leased.number)? else {
+                    continue;
+                };
+                let (Some(ours), Some(theirs)) = (&leased.lease, &row.lease) else {
+                    continue;
+                };
+                if ours.id != theirs.id {
+                    continue;
+                }
+                if !row.auto_release {
+                    vacate(tx, &journal, &row)?;
+                    continue;
+                }
+                let details = Details::from_iter([
+                    ("reason".to_owned(), json!("its lease was given back")),
+                    ("leaseId".to_owned(), json!(ours.id)),
+                ]);
+                leases::remove(tx, row.number)?;
+                let freed = rules::hand_back(&row, journal.now);
+                journal.write(tx, &freed, Action::Released, &details)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Leased ports, released when it is dropped; see [`Keeper::lease`].
+#[derive(Debug)]
+#[must_use = "dropping a lease releases its ports"]
+pub struct Lease {
+    keeper: Keeper,
+    reservations: Vec<Reservation>,
+    pid: u32,
+}
+
+impl Lease {
+    /// The first of the ports.
+    pub fn port(&self) -> u16 {
+        // A request is for one port at least, and all of them were granted.
+        self.reservations.first().map_or(0, |row| row.number)
+    }
+
+    /// The ports, in the order of the request.
+    pub fn ports(&self) -> Vec<u16> {
+        self.reservations.iter().map(|row| row.number).collect()
+    }
+
+    /// The claims as they were granted.
+    pub fn reservations(&self) -> &[Reservation] {
+        &self.reservations
+    }
+
+    /// Releases the ports, as dropping does, and tells whether it worked.
+    pub fn release(mut self) -> Result<()> {
+        let reservations = std::mem::take(&mut self.reservations);
+        self.keeper.end_leases(&reservations)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // In a forked child the guard is a copy: the lease is the parent's.
+        if !self.reservations.is_empty() && self.pid == std::process::id() {
+            // Nobody can be told here. What is left, the next sweep after this process ends.
+            let _ = self.keeper.end_leases(&self.reservations);
+        }
+    }
+}

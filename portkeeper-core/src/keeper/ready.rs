@@ -1,0 +1,96 @@
+//! Waiting until the right process answers.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    error::{Error, Result},
+    host::Wanted,
+    keeper::Keeper,
+    model::{Fate, Socket, SocketState},
+    request::Ready,
+    value,
+};
+
+/// How often the machine is looked at. One look for one port takes a fraction of a millisecond, and is
+/// not a probe: nothing is bound that could be in the server's way.
+const PAUSE: Duration = Duration::from_millis(10);
+
+impl Keeper {
+    /// Waits until a TCP server listens on the port, and makes sure that it is the right one: the
+    /// owner of the lease, or one of its descendants. Returns its socket.
+    ///
+    /// Fails with `WRONG_LISTENER`, which names who answers instead, as soon as anyone else listens
+    /// on the port, on any address; a listener whose process may not be looked at counts as someone
+    /// else. Fails with `TIMEOUT` when nobody does within that time, and at once when the process
+    /// that is waited for has ended.
+    ///
+    /// ```
+    /// use std::{net::TcpListener, time::Duration};
+    ///
+    /// use portkeeper_core::{PortRequest, Strategy};
+    ///
+    /// # let keeper = portkeeper_core::Keeper::in_memory()?;
+    /// let request = PortRequest::new("my-tests").range(20_000..=29_999).strategy(Strategy::Random);
+    /// let lease = keeper.lease(request)?;
+    /// let server = TcpListener::bind(("127.0.0.1", lease.port())).unwrap();
+    /// let socket = keeper.wait_ready(&lease, Duration::from_secs(10))?;
+    /// assert_eq!(socket.pid(), Some(std::process::id()));
+    /// # drop(server);
+    /// # Ok::<(), portkeeper_core::Error>(())
+    /// ```
+    pub fn wait_ready(&self, ready: impl Into<Ready>, within: Duration) -> Result<Socket> {
+        let Ready { port, process } = ready.into();
+        let port = value::port(port)?;
+        let expected = match process {
+            Some(pid) => pid,
+            None => {
+                let row = self.row(port)?;
+                let owner = row.as_ref().and_then(|row| row.owner());
+                owner.map_or_else(std::process::id, |owner| owner.pid)
+            }
+        };
+        let timed_out = |what: String, begin: Instant| Error::Timeout {
+            what,
+            within: begin.elapsed(),
+        };
+        let begin = Instant::now();
+        let identity = self.host.identity(expected).ok().flatten();
+        loop {
+            let sockets = self.host.sockets(Wanted::Port(port))?;
+            let listening = sockets
+                .into_iter()
+                .filter(|socket| socket.state == SocketState::Listen);
+            let (right, wrong): (Vec<Socket>, Vec<Socket>) = listening.partition(|socket| {
+                let mut processes = socket.processes.iter();
+                processes.any(|process| self.host.descends(process.pid, expected))
+            });
+            if !wrong.is_empty() {
+                return Err(Error::WrongListener {
+                    port,
+                    listeners: wrong,
+                });
+            }
+            if let Some(socket) = right.into_iter().next() {
+                return Ok(socket);
+            }
+            let has_ended = match &identity {
+                Some(identity) => self.host.fate(identity) == Fate::Dead,
+                None => matches!(self.host.identity(expected), Ok(None)),
+            };
+            if has_ended {
+                let what =
+                    format!("listening on port {port} by process {expected}, which has ended,");
+                return Err(timed_out(what, begin));
+            }
+            let left = within.saturating_sub(begin.elapsed());
+            if left.is_zero() {
+                let what = format!("listening on port {port} by process {expected}");
+                return Err(timed_out(what, begin));
+            }
+            thread::sleep(left.min(PAUSE));
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Ends claims whose process ended or whose time is over.
+
+use std::{collections::HashMap, sync::atomic::Ordering};
+
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::{
+    error::Result,
+    host::Wanted,
+    keeper::{Journal, Keeper, request::lease_id},
+    model::{
+        Action, Details, Fate, Probe, Process, ProcessIdentity, Reservation, Socket, Status,
+        StatusChange,
+    },
+    rules::{self, LeaseState},
+    store::{Durability, Failure, leases, ports},
+};
+
+/// A lease that was found to have ended. It is named, so that a newer one on the port is left alone.
+pub(super) struct Ended {
+    port: u16,
+    lease: String,
+    how: Ending,
+}
+
+enum Ending {
+    Expired,
+    /// The owner is gone and nothing listens.
+    Abandoned,
+    /// The owner is gone and this process listens.
+    Inherited(ProcessIdentity, Process),
+}
+
+impl Keeper {
+    /// Sweeps, unless this keeper has done so within the present second.
+    pub(super) fn sweep_lazily(&self) -> Result<()> {
+        let now = self.host.now().timestamp();
+        if self.swept.swap(now, Ordering::Relaxed) != now {
+            self.sweep()?;
+        }
+        Ok(())
+    }
+
+    /// Ends what has ended, of all claims.
+    pub(super) fn sweep(&self) -> Result<Vec<StatusChange>> {
+        let rows = self.store.read_one(|db| Ok(ports::conditional(db)?))?;
+        self.sweep_rows(&rows)
+    }
+
+    /// Ends what has ended, of these claims. The machine is looked at before the transaction.
+    pub(super) fn sweep_rows(&self, rows: &[Reservation]) -> Result<Vec<StatusChange>> {
+        let ended = self.ended(rows, None)?;
+        if ended.is_empty() {
+            return Ok(Vec::new());
+        }
+        let journal = Journal::new(self);
+        self.store.write(self.durability(Durability::Normal), |tx| {
+            settle(tx, &journal, &ended)
+        })
+    }
+
+    /// Which of these claims have ended. `listeners` are all of the machine's, where they are known.
+    pub(super) fn ended(
+        &self,
+        rows: &[Reservation],
+        listeners: Option<&[Socket]>,
+    ) -> Result<Vec<Ended>> {
+        let now = self.host.now();
+        let mut fates: HashMap<ProcessIdentity, Fate> = HashMap::new();
+        let mut ended = Vec::new();
+        for row in rows {
+            let Some(lease) = &row.lease else { continue };
+            // Many ports have one owner, which is looked at once.
+            let fate = |owner: &ProcessIdentity| {
+                *fates
+                    .entry(owner.clone())
+                    .or_insert_with(|| self.host.fate(owner))
+            };
+            let state = rules::lease_state(lease, now, fate);
+            let how = match state {
+                LeaseState::Holds => continue,
+                LeaseState::Expired => Ending::Expired,
+                LeaseState::Orphaned => match self.heir(row.number, listeners)? {
+                    Heir::None => Ending::Abandoned,
+                    Heir::Process(identity, process) => Ending::Inherited(identity, process),
+                    Heir::Unknown => continue,
+                },
+            };
+            ended.push(Ended {
+                port: row.number,
+                lease: lease.id.clone(),
+                how,
+            });
+        }
+        Ok(ended)
+    }
+
+    /// Who listens on the port of an owner that is gone.
+    fn heir(&self, port: u16, listeners: Option<&[Socket]>) -> Result<Heir> {
+        let read;
+        let sockets: Vec<&Socket> = match listeners {
+            Some(all) => all.iter().filter(|socket| socket.port == port).collect(),
+            None if self.host.probe(port)? == Probe::Free => return Ok(Heir::None),
+            None => {
+                read = self.host.sockets(Wanted::Port(port))?;
+                read.iter().filter(|socket| socket.is_listener()).collect()
+            }
+        };
+        if sockets.is_empty() {
+            return Ok(Heir::None);
+        }
+        let Some(process) = rules::main_process(&sockets) else {
+            return Ok(Heir::Unknown);
+        };
+        // A process that ended since then is looked for again by the next sweep.
+        Ok(match self.host.identity(process.pid) {
+            Ok(Some(identity)) => Heir::Process(identity, process),
+            Ok(None) | Err(_) => Heir::Unknown,
+        })
+    }
+}
+
+enum Heir {
+    /// Nothing listens.
+    None,
+    Process(ProcessIdentity, Process),
+    /// Something listens, and nobody can tell which process.
+    Unknown,
+}
+
+/// Writes what became of the leases that are still the ones that were looked at.
+pub(super) fn settle(
+    db: &Connection,
+    journal: &Journal,
+    ended: &[Ended],
+) -> Result<Vec<StatusChange>, Failure> {
+    let mut changes = Vec::new();
+    for end in ended {
+        let Some(row) = ports::get(db, end.port)? else {
+            continue;
+        };
+        let Some(lease) = row.lease.as_ref().filter(|lease| lease.id == end.lease) else {
+            continue;
+        };
+        let (after, reason) = match &end.how {
+            Ending::Expired => (rules::hand_back(&row, journal.now), "its time was over"),
+            // The claim is its project's; only the process that used it is gone.
+            Ending::Abandoned | Ending::Inherited(..) if !row.auto_release => {
+                vacate(db, journal, &row)?;
+                continue;
+            }
+            Ending::Abandoned => (rules::hand_back(&row, journal.now), "its process ended"),
+            Ending::Inherited(identity, process) => {
+                let mut after = row.clone();
+                after.status = Status::InUse;
+                after.pid = Some(process.pid);
+                after.process_name = Some(process.name.clone());
+                after.last_seen_at = Some(journal.now);
+                after.updated_at = journal.now;
+                if let Some(lease) = &mut after.lease {
+                    lease.id = lease_id()?;
+                    lease.owner = Some(identity.clone());
+                    lease.held = false;
+                }
+                (after, "its process ended, and another one listens")
+            }
+        };
+        let mut details = Details::from_iter([
+            ("reason".to_owned(), json!(reason)),
+            ("leaseId".to_owned(), json!(lease.id)),
+        ]);
+        if let Some(owner) = &lease.owner {
+            details.insert("previousPid".to_owned(), json!(owner.pid));
+        }
+        let action = rules::claim_action(after.status);
+        if action == Action::Released {
+            leases::remove(db, row.number)?;
+        }
+        journal.write(db, &after, action, &details)?;
+        if let Some(lease) = &after.lease {
+            leases::put(db, row.number, lease, journal.now)?;
+        }
+        changes.push(StatusChange {
+            port: row.number,
+            project_name: row.project_name.clone(),
+            from: row.status,
+            to: after.status,
+            process: match &end.how {
+                Ending::Inherited(_, process) => Some(process.clone()),
+                _ => None,
+            },
+        });
+    }
+    Ok(changes)
+}
+
+/// Takes the owner from a claim that lasts without one.
+pub(super) fn vacate(db: &Connection, journal: &Journal, row: &Reservation) -> Result<(), Failure> {
+    match &row.lease {
+        Some(lease) if lease.role.is_some() || lease.expires_at.is_some() => {
+            let mut lease = lease.clone();
+            lease.id = lease_id()?;
+            lease.owner = None;
+            lease.held = false;
+            leases::put(db, row.number, &lease, journal.now)?;
+        }
+        Some(_) => leases::remove(db, row.number)?,
+        None => {}
+    }
+    Ok(())
+}
