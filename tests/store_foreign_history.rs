@@ -374,3 +374,24 @@ fn deletions() {
         false,
     );
 }
+
+/// The copy that BEFORE INSERT makes is dropped by every INSERT and UPDATE that uses it.
+#[test]
+fn no_copy_of_a_row_is_left_behind() {
+    let runs = [
+        "INSERT INTO ports (number, projectName, status) VALUES (3002, 'n', 'reserved')",
+        "REPLACE INTO ports (number, projectName, status) VALUES (3000, 'b', 'reserved')",
+        "INSERT INTO ports (number, projectName, status) VALUES (3000, 'b', 'reserved')
+         ON CONFLICT (number) DO UPDATE SET status = excluded.status",
+    ]
+    .map(|act| Run {
+        name: act.to_owned(),
+        setup: SETUP.to_owned(),
+        act: act.to_owned(),
+        ask: vec!["SELECT count(*) || '' FROM replaced_ports"],
+    });
+    each(&runs, |_, _, outcome, context| {
+        assert_eq!(outcome.error, None, "{context}");
+        assert_eq!(outcome.answers, ["0"], "{context}");
+    });
+}

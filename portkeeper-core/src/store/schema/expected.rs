@@ -27,14 +27,12 @@ pub(in super::super) fn after(count: usize) -> Vec<Object> {
 /// What all of them make.
 pub(super) fn latest() -> &'static [Object] {
     static LATEST: OnceLock<Vec<Object>> = OnceLock::new();
-    // Computed outside of the lock, which a fork at that moment would leave locked for ever.
-    match LATEST.get() {
-        Some(objects) => objects,
-        None => {
-            let objects = after(ALL.len());
-            LATEST.get_or_init(|| objects)
-        }
+    if let Some(objects) = LATEST.get() {
+        return objects;
     }
+    // Computed outside of the lock, which a fork at that moment would leave locked for ever.
+    let objects = after(ALL.len());
+    LATEST.get_or_init(|| objects)
 }
 
 /// Reads the form that migrations are written in: CREATE and DROP begin a line, a trigger ends with a
