@@ -24,6 +24,7 @@ mod error;
 pub mod host;
 mod keeper;
 mod model;
+mod project;
 mod request;
 mod rules;
 mod store;
@@ -36,5 +37,6 @@ pub use model::{
     Protocol, Reservation, ScanReport, Socket, SocketState, StaleReservation, Status, StatusChange,
     Summary, Verdict,
 };
+pub use project::Project;
 pub use request::{Filter, HistoryQuery, Release, ReserveRequest};
 pub use store::Durability;
