@@ -5,11 +5,12 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     model::{ProcessIdentity, Socket},
 };
 
 mod fate;
+mod handle;
 mod lineage;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -22,6 +23,7 @@ mod sockets;
 mod system;
 mod table;
 
+pub use handle::{Nature, ProcessHandle, Signal};
 pub use ranges::{ephemeral_ports, reserved_by_kernel};
 pub use system::System;
 
@@ -46,6 +48,13 @@ pub trait Host: fmt::Debug + Send + Sync {
 
     /// Whether `pid` is `ancestor` or one of its descendants.
     fn descends(&self, pid: u32, ancestor: u32) -> bool;
+
+    /// Takes hold of `pid`, to end that very process; `None` when there is no such process.
+    ///
+    /// A host that does not say otherwise ends no process: `UNSUPPORTED`.
+    fn handle(&self, pid: u32) -> Result<Option<Box<dyn ProcessHandle>>> {
+        Err(Error::Unsupported(format!("ending process {pid}")))
+    }
 }
 
 /// The answer of a bind probe.

@@ -33,10 +33,10 @@ mod value;
 pub use error::{Error, ErrorKind, Result};
 pub use keeper::{Keeper, Options};
 pub use model::{
-    Action, HistoryEntry, Holder, Lease, Owner, PortState, Process, ProcessIdentity, ProjectPorts,
-    Protocol, Reservation, ScanReport, Socket, SocketState, StaleReservation, Status, StatusChange,
-    Summary, Verdict,
+    Action, HistoryEntry, Holder, KillReport, KilledProcess, Lease, Owner, PortState, Process,
+    ProcessIdentity, ProjectPorts, Protocol, Reservation, ScanReport, Socket, SocketState,
+    StaleReservation, Status, StatusChange, Summary, Verdict,
 };
 pub use project::Project;
-pub use request::{Filter, HistoryQuery, Release, ReserveRequest};
+pub use request::{Filter, HistoryQuery, KillRequest, Release, ReserveRequest};
 pub use store::Durability;

@@ -1,6 +1,7 @@
 //! What callers get back. The JSON of a record uses the documented column names.
 
 mod history;
+mod kill;
 mod reservation;
 mod scan;
 mod socket;
@@ -8,6 +9,7 @@ pub(crate) mod timestamp;
 mod verdict;
 
 pub use history::{Action, HistoryEntry, Holder};
+pub use kill::{KillReport, KilledProcess};
 pub use reservation::{
     Lease, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary,
 };

@@ -6,6 +6,10 @@ use chrono::{DateTime, Utc};
 
 use crate::model::{Action, HistoryEntry, Status};
 
+mod kill;
+
+pub use kill::KillRequest;
+
 /// A claim on a port of the caller's choice, for [`Keeper::reserve`](crate::Keeper::reserve).
 ///
 /// What is not set stays as it is when the project has the port already.

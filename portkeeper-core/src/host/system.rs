@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use super::linux as platform;
 #[cfg(not(target_os = "linux"))]
 use super::portable as platform;
-use super::{Fate, Host, Probe, Wanted, fate, lineage, probe};
+use super::{Fate, Host, Probe, ProcessHandle, Wanted, fate, lineage, probe};
 use crate::{
     error::Result,
     model::{ProcessIdentity, Socket, timestamp},
@@ -53,5 +53,9 @@ impl Host for System {
 
     fn descends(&self, pid: u32, ancestor: u32) -> bool {
         lineage::descends(pid, ancestor, platform::kin)
+    }
+
+    fn handle(&self, pid: u32) -> Result<Option<Box<dyn ProcessHandle>>> {
+        platform::handle(pid)
     }
 }

@@ -38,8 +38,10 @@ pub enum SocketState {
     /// TCP, accepts connections.
     Listen,
     /// UDP, receives datagrams.
+    ///
+    /// Where all listeners are asked for at once, a connected UDP socket is not told from it.
     Bound,
-    /// TCP, one end of a connection in any state but TIME-WAIT.
+    /// One end of a connection: TCP in any state but TIME-WAIT, or UDP on Linux.
     Connected,
     /// TCP, a closed connection whose port the kernel keeps for a minute.
     TimeWait,
@@ -133,7 +135,8 @@ impl Socket {
         self.processes.first().map(|process| process.pid)
     }
 
-    /// Whether a client can reach a server through it: a TCP listener, or any UDP socket.
+    /// Whether a client can reach a server through it: a TCP listener, or a UDP socket that
+    /// is not known to be connected.
     pub fn is_listener(&self) -> bool {
         matches!(self.state, SocketState::Listen | SocketState::Bound)
     }

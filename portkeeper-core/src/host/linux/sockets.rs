@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use super::{descriptors::holders, process::name};
+use super::{datagrams, descriptors::holders, process::name};
 use crate::{
     error::Result,
     host::{
@@ -8,7 +8,7 @@ use crate::{
         sockets::finish,
         table::{self, Entry},
     },
-    model::Socket,
+    model::{Protocol, Socket, SocketState},
 };
 
 /// The wanted sockets. Owners are looked for only where a socket can have one.
@@ -30,7 +30,18 @@ pub(in crate::host) fn sockets(wanted: Wanted) -> Result<Vec<Socket>> {
 }
 
 fn read(wanted: Wanted) -> Result<Vec<Entry>> {
-    table::read(wanted, netstat2::iterate_sockets_info_without_pids)
+    let mut entries = table::read(wanted, netstat2::iterate_sockets_info_without_pids)?;
+    let is_udp = |entry: &Entry| entry.socket.protocol == Protocol::Udp;
+    if matches!(wanted, Wanted::Port(_)) && entries.iter().any(is_udp) {
+        let peers = datagrams::peers();
+        for entry in entries.iter_mut().filter(|entry| is_udp(entry)) {
+            if let Some(peer) = peers.get(&entry.socket.inode) {
+                entry.socket.state = SocketState::Connected;
+                entry.socket.remote = Some(*peer);
+            }
+        }
+    }
+    Ok(entries)
 }
 
 /// Finds the owners of what has none yet; returns whether no process was kept from view.
