@@ -1,5 +1,7 @@
 //! Every border refuses bad input with a typed error that names the value, and changes nothing.
 
+use std::ops::RangeInclusive;
+
 use portkeeper_core::{
     Error, ErrorKind, Filter, HistoryQuery, Keeper, Options, Release, ReserveRequest, Result,
 };
@@ -48,7 +50,10 @@ const ATTEMPTS: &[(Attempt, ErrorKind, &str)] = {
             "port 0 ",
         ),
         (
-            |k| k.list(Filter::claims().range(20..=10)).map(drop),
+            |k| {
+                k.list(Filter::claims().range(RangeInclusive::new(20, 10)))
+                    .map(drop)
+            },
             InvalidInput,
             "20..=10",
         ),

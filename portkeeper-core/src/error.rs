@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, time::Duration};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    model::{Reservation, Socket, Verdict, timestamp},
+    model::{Process, Reservation, Socket, Verdict, timestamp},
     value::shown,
 };
 
@@ -125,12 +125,12 @@ pub enum Error {
     },
 
     /// A process was not ended.
-    #[error("process {pid} on port {port} was not ended: {reason}")]
+    #[error("{} on port {port} was not ended: {reason}", subject(process.as_ref()))]
     ProcessKill {
         /// The port whose listener it is.
         port: u16,
-        /// The process.
-        pid: u32,
+        /// The process; `None` for one that has no pid here.
+        process: Option<Process>,
         /// Why not.
         reason: String,
     },
@@ -226,7 +226,7 @@ impl Error {
             Self::PortReserved { owner, .. } => *owner,
             Self::PortInUse { verdict, .. } => verdict.pid(),
             Self::WrongListener { listeners, .. } => listeners.iter().find_map(Socket::pid),
-            Self::ProcessKill { pid, .. } => Some(*pid),
+            Self::ProcessKill { process, .. } => process.as_ref().map(|process| process.pid),
             _ => None,
         }
     }
@@ -271,6 +271,10 @@ fn next_free_clause(port: Option<u16>) -> String {
     port.map_or_else(String::new, |port| {
         format!("; the next free port is {port}")
     })
+}
+
+fn subject(process: Option<&Process>) -> String {
+    process.map_or_else(|| "a process".to_owned(), ToString::to_string)
 }
 
 fn sockets(sockets: &[Socket]) -> String {

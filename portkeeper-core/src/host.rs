@@ -5,11 +5,12 @@ use std::{fmt, ops::RangeInclusive};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     model::{ProcessIdentity, Socket},
 };
 
 mod fate;
+mod handle;
 mod hold;
 mod lineage;
 #[cfg(target_os = "linux")]
@@ -25,6 +26,7 @@ mod system;
 mod table;
 
 pub use crate::model::{Fate, Probe};
+pub use handle::{Nature, ProcessHandle, Signal};
 pub(crate) use hold::hold;
 pub use ranges::{ephemeral_ports, reserved_by_kernel};
 pub use system::System;
@@ -59,6 +61,13 @@ pub trait Host: fmt::Debug + Send + Sync {
 
     /// Whether `pid` is `ancestor` or one of its descendants.
     fn descends(&self, pid: u32, ancestor: u32) -> bool;
+
+    /// Takes hold of `pid`, to end that very process; `None` when there is no such process.
+    ///
+    /// A host that does not say otherwise ends no process: `UNSUPPORTED`.
+    fn handle(&self, pid: u32) -> Result<Option<Box<dyn ProcessHandle>>> {
+        Err(Error::Unsupported(format!("ending process {pid}")))
+    }
 }
 
 /// Which sockets to report.

@@ -18,6 +18,7 @@ use crate::{
 mod bind;
 mod claim;
 mod hold;
+mod kill;
 mod lease;
 mod options;
 mod query;
@@ -135,8 +136,30 @@ impl Journal {
             &NewEntry {
                 port: row.number,
                 action,
-                project: &row.project_name,
+                project: Some(&row.project_name),
                 description: row.description.as_deref(),
+                performed_by: &self.actor,
+                performed_at: self.now,
+                details,
+            },
+        )
+    }
+
+    /// Writes an entry for a port that nobody has claimed; it needs a row, which stays as it is.
+    fn note(
+        &self,
+        db: &Connection,
+        port: u16,
+        action: Action,
+        details: &Details,
+    ) -> rusqlite::Result<()> {
+        store::history::append(
+            db,
+            &NewEntry {
+                port,
+                action,
+                project: None,
+                description: None,
                 performed_by: &self.actor,
                 performed_at: self.now,
                 details,

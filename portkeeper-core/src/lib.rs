@@ -24,6 +24,7 @@ mod error;
 pub mod host;
 mod keeper;
 mod model;
+mod project;
 mod request;
 mod rules;
 mod store;
@@ -32,9 +33,12 @@ mod value;
 pub use error::{Error, ErrorKind, Result};
 pub use keeper::{BoundPort, Hold, Keeper, Lease, Options};
 pub use model::{
-    Action, HistoryEntry, Holder, LeaseTerms, Owner, PortState, Process, ProcessIdentity,
-    ProjectPorts, Protocol, Reservation, ScanReport, Socket, SocketState, StaleReservation, Status,
-    StatusChange, Summary, Verdict,
+    Action, HistoryEntry, Holder, KillReport, KilledProcess, LeaseTerms, Owner, PortState, Process,
+    ProcessIdentity, ProjectPorts, Protocol, Reservation, ScanReport, Socket, SocketState,
+    StaleReservation, Status, StatusChange, Summary, Verdict,
 };
-pub use request::{Filter, HistoryQuery, PortRequest, Ready, Release, ReserveRequest, Strategy};
+pub use project::Project;
+pub use request::{
+    Filter, HistoryQuery, KillRequest, PortRequest, Ready, Release, ReserveRequest, Strategy,
+};
 pub use store::Durability;

@@ -1,6 +1,7 @@
 //! What callers get back. The JSON of a record uses the documented column names.
 
 mod history;
+mod kill;
 mod machine;
 mod reservation;
 mod scan;
@@ -10,6 +11,7 @@ mod verdict;
 
 pub(crate) use history::Details;
 pub use history::{Action, HistoryEntry, Holder};
+pub use kill::{KillReport, KilledProcess};
 pub use machine::{Fate, Probe};
 pub use reservation::{
     LeaseTerms, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary,

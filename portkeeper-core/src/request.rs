@@ -11,6 +11,9 @@ mod ready;
 
 pub use port::{PortRequest, Strategy};
 pub use ready::Ready;
+mod kill;
+
+pub use kill::KillRequest;
 
 /// A claim on a port of the caller's choice, for [`Keeper::reserve`](crate::Keeper::reserve).
 ///
@@ -66,10 +69,6 @@ impl ReserveRequest {
 
     /// The caller's own data: a JSON object of at most 64 KiB, as a [`serde_json::Value`] or as text.
     #[must_use]
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "reads as the other setters do"
-    )]
     pub fn metadata(mut self, object: impl ToString) -> Self {
         self.metadata = Some(object.to_string());
         self

@@ -181,6 +181,8 @@ fn not_blank(what: &'static str, text: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::RangeInclusive;
+
     use super::{description, metadata, port, project, range, tags};
 
     #[test]
@@ -193,7 +195,7 @@ mod tests {
             "port 65536 is not in 1..=65535"
         );
         assert_eq!(
-            message(range(&(4000..=3000)).map(drop)),
+            message(range(&RangeInclusive::new(4000, 3000)).map(drop)),
             r#"range "4000..=3000" ends before it starts"#
         );
         assert_eq!(message(project(" \t")), "a project name is required");

@@ -20,19 +20,22 @@ impl Holder {
     /// A process that is nobody's child. The script calls `hold(port)` at its end.
     pub fn stranger(script: &str) -> Self {
         // The process between ends at once, so that the kernel hands its child to init.
-        Self::run(&format!("if os.fork(): os._exit(0)\n{script}"))
+        Self::within(&[], &format!("if os.fork(): os._exit(0)\n{script}"))
     }
 
     /// A child of this process.
     pub fn child(script: &str) -> Self {
-        Self::run(script)
+        Self::within(&[], script)
     }
 
-    fn run(script: &str) -> Self {
+    /// A child behind `wrapper`, such as `unshare --pid --fork`. Its pid is the one it has there.
+    pub fn within(wrapper: &[&str], script: &str) -> Self {
         const FRAME: &str = "import os, socket, sys\n\
             def hold(port):\n    print(os.getpid(), port, flush=True)\n    sys.stdin.read()\n";
-        let mut child = Command::new("python3")
-            .args(["-c", &format!("{FRAME}{script}")])
+        let script = format!("{FRAME}{script}");
+        let words = [wrapper, &["python3", "-c", &script]].concat();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

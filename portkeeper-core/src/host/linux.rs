@@ -1,6 +1,7 @@
 //! Linux: processes by `/proc` and pidfds, owners of sockets by the descriptors of every process.
 
 mod descriptors;
+mod handle;
 mod inet_diag;
 mod pidfd;
 mod process;
@@ -9,5 +10,6 @@ mod sockets;
 mod stat;
 mod visibility;
 
+pub(super) use handle::handle;
 pub(super) use process::{here, identity, kin, present};
 pub(super) use sockets::sockets;

@@ -2,9 +2,14 @@
 //!
 //! It is built into the tests on Linux as well, where its answers can be compared.
 
+mod handle;
+
 use std::collections::{BTreeSet, HashMap};
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+#[cfg(not(target_os = "linux"))]
+pub(super) use handle::handle;
 
 use super::{
     Wanted,

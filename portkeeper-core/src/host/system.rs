@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::linux as platform;
 #[cfg(not(target_os = "linux"))]
 use super::portable as platform;
-use super::{Fate, Host, Probe, Wanted, fate, lineage, probe, ranges};
+use super::{Fate, Host, Probe, ProcessHandle, Wanted, fate, lineage, probe, ranges};
 use crate::{
     error::Result,
     model::{ProcessIdentity, Socket, timestamp},
@@ -63,5 +63,9 @@ impl Host for System {
 
     fn descends(&self, pid: u32, ancestor: u32) -> bool {
         lineage::descends(pid, ancestor, platform::kin)
+    }
+
+    fn handle(&self, pid: u32) -> Result<Option<Box<dyn ProcessHandle>>> {
+        platform::handle(pid)
     }
 }

@@ -193,7 +193,8 @@ impl Keeper {
     /// # Ok::<(), portkeeper_core::Error>(())
     /// ```
     pub fn get(&self, port: impl Into<i64>) -> Result<Option<Reservation>> {
-        self.row(value::port(port.into())?)
+        let row = self.row(value::port(port.into())?)?;
+        Ok(row.filter(rules::was_claimed))
     }
 
     pub(super) fn row(&self, port: u16) -> Result<Option<Reservation>> {

@@ -9,6 +9,7 @@ use crate::{
         Action, HistoryEntry, Holder, ProjectPorts, Reservation, StaleReservation, Status, Summary,
     },
     request::{Filter, HistoryQuery},
+    rules,
     store::{
         history::{self, Sought},
         ports::{self, Listed},
@@ -48,7 +49,9 @@ impl Keeper {
             tag: filter.tag.as_deref(),
             range: range.map(std::ops::RangeInclusive::into_inner),
         };
-        self.store.read_one(|db| Ok(ports::list(db, &wanted)?))
+        let mut rows = self.store.read_one(|db| Ok(ports::list(db, &wanted)?))?;
+        rows.retain(rules::was_claimed);
+        Ok(rows)
     }
 
     /// What happened to claims, newest first: at most
@@ -107,9 +110,14 @@ impl Keeper {
             Action::InUse => Status::InUse,
             Action::Reserved | Action::Killed => Status::Reserved,
         };
+        // An entry without a project is of a port that nobody had claimed.
+        let project = entry.project_name.clone();
+        let Some(project_name) = project.filter(|name| !name.is_empty()) else {
+            return Ok(None);
+        };
         Ok(Some(Holder {
             port: entry.port,
-            project_name: entry.project_name.clone().unwrap_or_default(),
+            project_name,
             status,
             entry,
         }))

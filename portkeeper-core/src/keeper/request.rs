@@ -100,11 +100,12 @@ impl Keeper {
         } else {
             HashMap::new()
         };
-        let had_port = |slot: &Option<&str>| slot.and_then(|role| had.get(role).copied());
-        let missing = plan.slots.iter().filter(|slot| had_port(slot).is_none());
-        let missing: Vec<Option<&str>> = missing.copied().collect();
+        let had_port = |slot: Option<&str>| slot.and_then(|role| had.get(role).copied());
+        let wanted = || plan.slots.iter().copied();
+        let missing: Vec<Option<&str>> =
+            wanted().filter(|slot| had_port(*slot).is_none()).collect();
         let mut fresh = self.free_ports(db, plan, &missing)?.into_iter();
-        let slots = plan.slots.iter().map(|slot| match had_port(slot) {
+        let slots = wanted().map(|slot| match had_port(slot) {
             Some(port) => Some(Slot::Had(port)),
             None => fresh.next().map(Slot::Fresh),
         });
@@ -138,8 +139,10 @@ impl Keeper {
                 })?;
             match choice {
                 Choice::Found(found) => {
-                    found.iter().for_each(|port| claimed.insert(*port));
-                    chosen.extend(found);
+                    for port in found {
+                        claimed.insert(port);
+                        chosen.push(port);
+                    }
                 }
                 Choice::Exhausted(found) => {
                     let range = plan.range.clone().into_inner();

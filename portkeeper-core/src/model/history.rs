@@ -49,7 +49,8 @@ pub struct HistoryEntry {
     pub port: u16,
     /// What happened.
     pub action: Action,
-    /// Whose claim it was; on a release, who had it before.
+    /// Whose claim it was; on a release, who had it before; `None` where nobody had claimed the
+    /// port whose server was ended.
     pub project_name: Option<String>,
     /// The claim's description at that time.
     pub description: Option<String>,
@@ -57,7 +58,9 @@ pub struct HistoryEntry {
     pub performed_by: Option<String>,
     /// When.
     pub performed_at: DateTime<Utc>,
-    /// Why and how: `reason`, `changed`, `previousProject`, `pid`, `processName`, `leaseId`.
+    /// Why and how: `reason`, `changed`, `previousProject`, `pid`, `processName`, `leaseId`;
+    /// of a killing `pids`, `processNames`, `forced`, where nobody had the port `claimed` (false), and
+    /// where something still listened `failure`.
     pub details: Map<String, Value>,
 }
 

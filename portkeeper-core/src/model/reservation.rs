@@ -118,7 +118,7 @@ pub struct Summary {
     /// Ports in use.
     #[serde(rename = "in_use_count")]
     pub in_use: u32,
-    /// Rows of ports that are free again.
+    /// Rows of ports that are free again, or whose servers were ended while nobody had claimed them.
     #[serde(rename = "free_count")]
     pub free: u32,
     /// All rows.

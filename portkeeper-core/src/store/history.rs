@@ -17,7 +17,8 @@ const SELECT: &str = "SELECT id, port, action, projectName, description, perform
 pub(crate) struct NewEntry<'a> {
     pub(crate) port: u16,
     pub(crate) action: Action,
-    pub(crate) project: &'a str,
+    /// Whose claim it is; `None` for a port that nobody has claimed.
+    pub(crate) project: Option<&'a str>,
     pub(crate) description: Option<&'a str>,
     pub(crate) performed_by: &'a str,
     pub(crate) performed_at: DateTime<Utc>,

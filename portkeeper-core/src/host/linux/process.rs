@@ -70,7 +70,7 @@ pub(in crate::host) fn identity(pid: u32) -> Result<Option<ProcessIdentity>> {
     )))
 }
 
-fn refusal(pid: u32, source: io::Error) -> Error {
+pub(super) fn refusal(pid: u32, source: io::Error) -> Error {
     match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => Error::PermissionDenied {
             what: format!("looking at process {pid}"),
@@ -131,7 +131,7 @@ fn look(pid: Pid) -> io::Result<Option<Stat>> {
     }
 }
 
-fn read(pid: Pid) -> io::Result<Stat> {
+pub(super) fn read(pid: Pid) -> io::Result<Stat> {
     if !visibility::proc_is_ours() {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
@@ -143,6 +143,6 @@ fn read(pid: Pid) -> io::Result<Stat> {
 }
 
 /// Pid 0 and numbers beyond the kernel's are nobody's; to `kill` they would mean groups.
-fn number(pid: u32) -> Option<Pid> {
+pub(super) fn number(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
 }

@@ -46,7 +46,12 @@ impl Stat {
 
     /// Whether the process can have no open files: it has ended, or is the kernel's own thread.
     pub fn has_no_files(&self) -> bool {
-        self.has_ended() || self.flags & KERNEL_THREAD != 0
+        self.has_ended() || self.is_kernel_thread()
+    }
+
+    /// Whether the process is the kernel's own thread.
+    pub fn is_kernel_thread(&self) -> bool {
+        self.flags & KERNEL_THREAD != 0
     }
 }
 
