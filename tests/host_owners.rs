@@ -200,8 +200,11 @@ fn the_settings_of_the_network_namespace_are_followed() {
 }
 
 #[test]
-#[ignore = "other tests run it in another namespace or as another user"]
 fn actor() {
+    // Other tests run this program again, in another namespace or as another user, to act here.
+    if env::var_os(support::ROLE).is_none() {
+        return;
+    }
     let port = || env::var("PORT").unwrap().parse().unwrap();
     match env::var(support::ROLE).unwrap().as_str() {
         "listen" => {

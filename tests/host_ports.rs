@@ -313,42 +313,6 @@ fn sockets_come_in_order() {
     }
 }
 
-/// The port is held, so that nobody else on this machine is given it during the test.
-#[test]
-fn a_server_never_fails_to_start_because_of_the_probe() {
-    const STARTS: u32 = 5_000;
-    let hold = bound(Type::STREAM, V6_ANY, true, false);
-    let port = port(&hold);
-    let done = AtomicBool::new(false);
-    let (free, taken) = (AtomicU32::new(0), AtomicU32::new(0));
-    let both = || {
-        [&free, &taken]
-            .iter()
-            .all(|count| count.load(Ordering::Relaxed) > 0)
-    };
-    let failures = thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                let count = match System.probe(port).unwrap() {
-                    Probe::Free => &free,
-                    _ => &taken,
-                };
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-        let start = || usize::from(TcpListener::bind(("127.0.0.1", port)).is_err());
-        let mut failures: usize = (0..STARTS).map(|_| start()).sum();
-        // Until probes did fall both into servers' lives and into the gaps between them.
-        support::eventually("both answers", || {
-            failures += start();
-            both()
-        });
-        done.store(true, Ordering::Relaxed);
-        failures
-    });
-    assert_eq!(failures, 0);
-}
-
 /// Without patience for the UDP socket of the other probe 10 to 20 % of these would be refused.
 #[test]
 fn probes_at_the_same_moment_do_not_take_one_another_for_a_holder() {

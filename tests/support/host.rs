@@ -107,7 +107,7 @@ impl Actor {
     }
 
     /// The arguments that make the copy run nothing but its `actor` test.
-    pub const ARGUMENTS: [&str; 4] = ["--ignored", "--exact", "actor", "--nocapture"];
+    pub const ARGUMENTS: [&str; 3] = ["--exact", "actor", "--nocapture"];
 
     pub fn command(&self, role: &str) -> Command {
         self.within(&[], role)

@@ -208,6 +208,13 @@ mod tests {
         }
     }
 
+    fn udp(socket: Socket) -> Socket {
+        Socket {
+            protocol: Protocol::Udp,
+            ..socket
+        }
+    }
+
     #[test]
     fn whoever_listens_is_found_and_no_client() {
         use Owner::{Denied, Known, None, OtherNamespace};
@@ -222,7 +229,8 @@ mod tests {
         assert_eq!(
             pids(&[
                 socket(Listen, Known, &[7, 8]),
-                socket(Bound, Known, &[8, 9]),
+                udp(socket(Bound, Known, &[8, 9])),
+                socket(Bound, Known, &[11]),
                 socket(Connected, Known, &[10]),
                 socket(TimeWait, None, &[]),
                 socket(Connected, Denied, &[]),
@@ -237,7 +245,7 @@ mod tests {
             Err(ErrorKind::PermissionDenied)
         );
         assert_eq!(
-            pids(&[known, socket(Bound, OtherNamespace, &[])]),
+            pids(&[known, udp(socket(Bound, OtherNamespace, &[]))]),
             Err(ErrorKind::ProcessKillError)
         );
         let message = |owner| {

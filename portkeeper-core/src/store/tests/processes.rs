@@ -15,7 +15,6 @@ const PATH: &str = "PORTKEEPER_TEST_CHILD_PATH";
 /// The other process: opens the database once it may, writes a row, says how it went, and keeps the
 /// database open until it is told to end.
 #[test]
-#[ignore = "run by the other tests of this file"]
 fn child() {
     let Some(path) = env::var_os(PATH).map(PathBuf::from) else {
         return;
@@ -43,12 +42,7 @@ struct Other {
 impl Other {
     fn start(mut command: Command, path: &Path) -> Self {
         let mut process = command
-            .args([
-                "--exact",
-                "store::tests::processes::child",
-                "--ignored",
-                "--nocapture",
-            ])
+            .args(["--exact", "store::tests::processes::child", "--nocapture"])
             .env(PATH, path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
