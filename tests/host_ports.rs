@@ -4,7 +4,6 @@
 use std::{
     io::Read,
     net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
 };
 

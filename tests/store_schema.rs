@@ -94,16 +94,22 @@ fn an_old_sqlite_reads_and_writes_the_file() {
         connection.execute_batch(migration.sql).unwrap();
     }
     connection.close().unwrap();
-    let output = Command::new("sqlite3")
+    // Python brings the SQLite of the system, which is years behind the one compiled in here.
+    let script = "import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute(\"INSERT INTO ports (number, projectName, status) VALUES (3000, 'a', 'reserved')\")
+db.execute(\"UPDATE ports SET status = 'in-use'\")
+for query in (
+    'SELECT group_concat(action) FROM (SELECT action FROM port_history ORDER BY id)',
+    'SELECT reserved_count || in_use_count FROM v_port_summary',
+    'SELECT ports FROM v_project_ports',
+    'PRAGMA integrity_check',
+):
+    print(db.execute(query).fetchone()[0])
+";
+    let output = Command::new("python3")
+        .args(["-c", script])
         .arg(&path)
-        .arg(
-            "INSERT INTO ports (number, projectName, status) VALUES (3000, 'a', 'reserved');
-             UPDATE ports SET status = 'in-use';
-             SELECT group_concat(action) FROM (SELECT action FROM port_history ORDER BY id);
-             SELECT reserved_count || in_use_count FROM v_port_summary;
-             SELECT ports FROM v_project_ports;
-             PRAGMA integrity_check;",
-        )
         .output()
         .unwrap();
     assert_eq!(
