@@ -5,7 +5,7 @@
 
 use std::{error::Error, net::TcpListener};
 
-use portkeeper_core::{HistoryQuery, Keeper, Options, ReserveRequest};
+use portkeeper_core::{HistoryQuery, Keeper, Options, PortRequest};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::new().actor("quickstart");
@@ -15,7 +15,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     println!("registry      {}", keeper.path().display());
 
-    let port = reserve_from(&keeper, 3000)?;
+    let request = PortRequest::new("quickstart")
+        .role("web")
+        .description("shows what Port Keeper does");
+    let port = keeper.request(request)?[0].number;
     println!("reserved      {}", line(&keeper, port)?);
 
     let server = TcpListener::bind(("127.0.0.1", port))?;
@@ -41,21 +44,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     Ok(())
-}
-
-/// Reserves `port`, or the first free one above it.
-fn reserve_from(keeper: &Keeper, port: u16) -> portkeeper_core::Result<u16> {
-    let request = ReserveRequest::new("quickstart")
-        .description("shows what Port Keeper does")
-        .tag("example")
-        .suggest(true);
-    match keeper.reserve(port, request) {
-        Ok(reservation) => Ok(reservation.number),
-        Err(refusal) => {
-            println!("refused       {refusal}");
-            reserve_from(keeper, refusal.next_free().ok_or(refusal)?)
-        }
-    }
 }
 
 /// A port in one line: its claim, and what the machine says.
