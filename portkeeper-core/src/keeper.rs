@@ -109,7 +109,8 @@ impl Keeper {
     }
 }
 
-/// Writes a row and the one history entry that belongs to the change.
+/// Writes a row, its lease, and the one history entry that belongs to the change. Who ends a lease
+/// removes it before: a row without one leaves the table of leases alone.
 struct Journal {
     actor: String,
     now: DateTime<Utc>,
@@ -131,6 +132,9 @@ impl Journal {
         details: &Details,
     ) -> rusqlite::Result<()> {
         store::ports::put(db, row)?;
+        if let Some(lease) = &row.lease {
+            store::leases::put(db, row.number, lease, self.now)?;
+        }
         store::history::append(
             db,
             &NewEntry {

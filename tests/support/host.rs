@@ -3,11 +3,12 @@
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write, stderr},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{self, Child, ChildStdout, Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -142,7 +143,9 @@ fn open_to_all(path: &Path) {
 pub fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
-        eprintln!("skipped: needs root");
+        // libtest captures what `eprintln!` writes, but not this.
+        let test = thread::current().name().unwrap_or_default().to_owned();
+        let _ = stderr().write_all(format!("\nSKIPPED {test}: needs root\n").as_bytes());
     }
     is_root
 }

@@ -50,7 +50,8 @@ impl Keeper {
     /// with `PORT_RESERVED` when another project has the port, and with `PORT_IN_USE` when anyone
     /// else uses it, unless the request says [`adopt`](ReserveRequest::adopt).
     ///
-    /// The claim is on disk when this returns, and lasts until it is released.
+    /// The claim is on disk when this returns, and lasts until it is released; a lease of the same
+    /// project becomes such a claim.
     ///
     /// ```
     /// use portkeeper_core::{ErrorKind, ReserveRequest};

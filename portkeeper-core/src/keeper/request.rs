@@ -310,7 +310,7 @@ impl<'a> Plan<'a> {
         now: DateTime<Utc>,
         fate: impl FnOnce(&ProcessIdentity) -> Fate,
     ) -> Result<Change> {
-        let (mut row, mut entry) = match rules::alter(row, &self.wish, now) {
+        let (mut row, mut entry) = match rules::alter(row, &self.wish, false, now) {
             Reserve::Unchanged(row) => (row, None),
             Reserve::Changed {
                 row,
@@ -370,11 +370,9 @@ impl Change {
     }
 
     fn write(&self, db: &Connection, journal: &Journal) -> rusqlite::Result<()> {
-        if let Some((action, details)) = &self.entry {
-            journal.write(db, &self.row, *action, details)?;
-        }
-        match &self.row.lease {
-            Some(lease) if self.lease_changed => {
+        match (&self.entry, &self.row.lease) {
+            (Some((action, details)), _) => journal.write(db, &self.row, *action, details),
+            (None, Some(lease)) if self.lease_changed => {
                 leases::put(db, self.row.number, lease, journal.now)
             }
             _ => Ok(()),

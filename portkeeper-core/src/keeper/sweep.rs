@@ -178,9 +178,6 @@ pub(super) fn settle(
             leases::remove(db, row.number)?;
         }
         journal.write(db, &after, action, &details)?;
-        if let Some(lease) = &after.lease {
-            leases::put(db, row.number, lease, journal.now)?;
-        }
         changes.push(StatusChange {
             port: row.number,
             project_name: row.project_name.clone(),

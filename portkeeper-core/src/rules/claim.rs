@@ -46,7 +46,7 @@ pub(crate) fn reserve(
     stranger: impl FnOnce() -> Result<Option<Verdict>>,
 ) -> Result<Reserve> {
     match row {
-        Some(row) if is_mine(Some(row), wish.project) => Ok(alter(row, wish, now)),
+        Some(row) if is_mine(Some(row), wish.project) => Ok(alter(row, wish, true, now)),
         Some(row) if row.status != Status::Free => Err(Error::reserved(row)),
         _ => match stranger()? {
             Some(verdict) => Err(Error::PortInUse {
@@ -82,9 +82,21 @@ pub(crate) fn fresh(port: u16, wish: &Wish<'_>, now: DateTime<Utc>) -> Reservati
     }
 }
 
-/// The project's own claim with what the wish mentions.
-pub(crate) fn alter(row: &Reservation, wish: &Wish<'_>, now: DateTime<Utc>) -> Reserve {
+/// The project's own claim with what the wish mentions; one that is to be `lasting` no longer ends
+/// with a process or a time.
+pub(crate) fn alter(
+    row: &Reservation,
+    wish: &Wish<'_>,
+    lasting: bool,
+    now: DateTime<Utc>,
+) -> Reserve {
     let mut altered = row.clone();
+    if lasting {
+        altered.auto_release = false;
+        if let Some(lease) = &mut altered.lease {
+            lease.expires_at = None;
+        }
+    }
     if let Some(description) = wish.description {
         altered.description = not_empty(description);
     }
@@ -99,6 +111,8 @@ pub(crate) fn alter(row: &Reservation, wish: &Wish<'_>, now: DateTime<Utc>) -> R
         ("description", altered.description != row.description),
         ("tags", altered.tags != row.tags),
         ("metadata", altered.metadata != row.metadata),
+        ("autoRelease", altered.auto_release != row.auto_release),
+        ("expiresAt", altered.lease != row.lease),
     ]
     .into_iter()
     .filter_map(|(column, differs)| differs.then_some(column))
