@@ -6,6 +6,7 @@
 mod avoid;
 mod choose;
 mod claim;
+mod grant;
 mod kill;
 mod lease;
 mod scan;
@@ -13,7 +14,8 @@ mod verdict;
 
 pub(crate) use avoid::{Avoid, held_phrase};
 pub(crate) use choose::{Choice, PortSet, choose};
-pub(crate) use claim::{Reserve, Wish, alter, claim_action, fresh, hand_back, release, reserve};
+pub(crate) use claim::{Reserve, Wish, claim_action, hand_back, release, reserve};
+pub(crate) use grant::{Granted, Terms};
 pub(crate) use kill::{Target, after_kill, kill_details, listening_processes, spared, was_claimed};
 pub(crate) use lease::{LeaseState, lease_state};
 pub(crate) use scan::{Transition, main_process, scan_changes};

@@ -2,16 +2,14 @@
 
 use std::{collections::HashMap, ops::RangeInclusive};
 
-use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Connection;
-use serde_json::json;
 
 use crate::{
     error::{Error, Result},
     keeper::{Journal, Keeper},
-    model::{Action, Details, Fate, LeaseTerms, Probe, ProcessIdentity, Reservation, Status},
+    model::{Fate, Probe, ProcessIdentity, Reservation, Status},
     request::{PortRequest, Strategy},
-    rules::{self, Avoid, Choice, PortSet, Reserve, Wish},
+    rules::{self, Avoid, Choice, Granted, PortSet, Terms, Wish},
     store::{
         Durability, Failure, leases,
         ports::{self, Listed},
@@ -59,17 +57,16 @@ impl Keeper {
         let journal = Journal::new(self);
         let slots = self.store.read(|db| self.choose(db, plan))?;
         let mut fates = HashMap::new();
-        let foreseen = self.store.read(|db| {
-            let outcome = self.outcome(db, plan, &slots, &mut fates, &journal)?;
-            Ok(outcome)
-        })?;
+        let foreseen = self
+            .store
+            .read(|db| self.outcome(db, plan, &slots, &mut fates, &journal))?;
         if let Some(changes) = foreseen
-            && changes.iter().all(|change| !change.is_written())
+            && changes.iter().all(|change| !change.changes())
         {
             return Ok(changes.into_iter().map(|change| change.row).collect());
         }
 
-        let usual = match plan.owner {
+        let usual = match plan.terms.owner {
             Some(_) => Durability::Normal,
             None => Durability::Full,
         };
@@ -86,7 +83,15 @@ impl Keeper {
             };
             let mut rows = Vec::with_capacity(changes.len());
             for change in changes {
-                change.write(tx, &journal)?;
+                match (&change.entry, &change.row.lease) {
+                    (Some((action, details)), _) => {
+                        journal.write(tx, &change.row, *action, details)?;
+                    }
+                    (None, Some(lease)) if change.lease_changed => {
+                        leases::put(tx, change.row.number, lease, journal.now)?;
+                    }
+                    _ => {}
+                }
                 rows.push(change.row);
             }
             Ok(rows)
@@ -96,7 +101,9 @@ impl Keeper {
     /// A port for each slot: the one that the project has for its role, or a free one.
     fn choose(&self, db: &Connection, plan: &Plan<'_>) -> Result<Vec<Slot>, Failure> {
         let had: HashMap<String, u16> = if plan.slots.iter().any(Option::is_some) {
-            leases::roles(db, plan.wish.project)?.into_iter().collect()
+            leases::roles(db, plan.terms.wish.project)?
+                .into_iter()
+                .collect()
         } else {
             HashMap::new()
         };
@@ -130,7 +137,7 @@ impl Keeper {
             _ => roles.len(),
         };
         while let Some(role) = roles.get(chosen.len()) {
-            let name = format!("{}/{}", plan.wish.project, role.unwrap_or_default());
+            let name = format!("{}/{}", plan.terms.wish.project, role.unwrap_or_default());
             let choice =
                 rules::choose(plan.strategy, &plan.range, step, &name, plan.seed, |port| {
                     Ok(!claimed.contains(port)
@@ -174,15 +181,16 @@ impl Keeper {
         slots: &[Slot],
         fates: &mut HashMap<ProcessIdentity, Fate>,
         journal: &Journal,
-    ) -> Result<Option<Vec<Change>>, Failure> {
+    ) -> Result<Option<Vec<Granted>>, Failure> {
         let mut changes = Vec::with_capacity(slots.len());
         for (slot, role) in slots.iter().zip(&plan.slots) {
             let (Slot::Had(port) | Slot::Fresh(port)) = slot;
             let row = ports::get(db, *port)?.filter(|row| row.status != Status::Free);
+            let id = lease_id()?;
             changes.push(match (slot, row) {
-                (Slot::Fresh(_), None) => plan.claim(*port, *role, journal.now)?,
+                (Slot::Fresh(_), None) => plan.terms.claim(*port, *role, id, journal.now),
                 (Slot::Had(_), Some(row))
-                    if row.project_name == plan.wish.project && row.role() == *role =>
+                    if row.project_name == plan.terms.wish.project && row.role() == *role =>
                 {
                     let fate = |owner: &ProcessIdentity| {
                         let known = fates.get(owner).copied();
@@ -192,7 +200,7 @@ impl Keeper {
                             fate
                         })
                     };
-                    plan.renew(&row, journal.now, fate)?
+                    plan.terms.renew(&row, id, journal.now, fate)?
                 }
                 _ => return Ok(None),
             });
@@ -203,15 +211,13 @@ impl Keeper {
 
 /// A request as the engine works on it, every value checked.
 struct Plan<'a> {
-    wish: Wish<'a>,
+    terms: Terms<'a>,
     /// The roles of the ports, in the order of the answer.
     slots: Vec<Option<&'a str>>,
     range: RangeInclusive<u16>,
     strategy: Strategy,
     seed: u64,
     avoid: Avoid,
-    owner: Option<ProcessIdentity>,
-    ttl: Option<TimeDelta>,
 }
 
 enum Slot {
@@ -219,14 +225,6 @@ enum Slot {
     Had(u16),
     /// Nobody has this port.
     Fresh(u16),
-}
-
-/// What becomes of one row.
-struct Change {
-    row: Reservation,
-    /// The entry in the history, when the claim itself changes.
-    entry: Option<(Action, Details)>,
-    lease_changed: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -258,125 +256,21 @@ impl<'a> Plan<'a> {
             .map_err(|error| Error::Internal(format!("no random numbers: {error}")))?;
         Ok(Self {
             slots: slots(request)?,
-            wish: Wish {
-                project: &request.project,
-                description: request.description.as_deref(),
-                tags: tags.map(|tags| tags.into_iter().map(str::to_owned).collect()),
-                metadata: None,
+            terms: Terms {
+                wish: Wish {
+                    project: &request.project,
+                    description: request.description.as_deref(),
+                    tags: tags.map(|tags| tags.into_iter().map(str::to_owned).collect()),
+                    metadata: None,
+                },
+                owner,
+                ttl: request.ttl.map(value::ttl).transpose()?,
             },
             range: range.unwrap_or(PortRequest::DEFAULT_RANGE),
             strategy: request.strategy,
             seed: u64::from_ne_bytes(seed),
             avoid: Avoid::new(avoid, keeper.host.reserved_ports(), ephemeral),
-            owner,
-            ttl: request.ttl.map(value::ttl).transpose()?,
         })
-    }
-
-    /// A new claim.
-    fn claim(&self, port: u16, role: Option<&str>, now: DateTime<Utc>) -> Result<Change> {
-        let mut row = rules::fresh(port, &self.wish, now);
-        let mut details = Details::from_iter([("reason".to_owned(), json!("requested"))]);
-        if role.is_some() || self.owner.is_some() || self.ttl.is_some() {
-            let lease = LeaseTerms {
-                id: lease_id()?,
-                role: role.map(str::to_owned),
-                owner: self.owner.clone(),
-                held: false,
-                expires_at: self.expiry(now),
-            };
-            details.insert("leaseId".to_owned(), json!(lease.id));
-            if let Some(role) = role {
-                details.insert("role".to_owned(), json!(role));
-            }
-            row.lease = Some(lease);
-        }
-        if let Some(owner) = &self.owner {
-            row.auto_release = true;
-            details.insert("pid".to_owned(), json!(owner.pid));
-        }
-        Ok(Change {
-            row,
-            entry: Some((Action::Reserved, details)),
-            lease_changed: true,
-        })
-    }
-
-    /// The project's claim, once more. An owner takes the place of a dead one or of none; that of a
-    /// living process it cannot take.
-    fn renew(
-        &self,
-        row: &Reservation,
-        now: DateTime<Utc>,
-        fate: impl FnOnce(&ProcessIdentity) -> Fate,
-    ) -> Result<Change> {
-        let (mut row, mut entry) = match rules::alter(row, &self.wish, false, now) {
-            Reserve::Unchanged(row) => (row, None),
-            Reserve::Changed {
-                row,
-                action,
-                details,
-            } => (row, Some((action, details))),
-        };
-        let mut lease_changed = false;
-        if let Some(owner) = &self.owner
-            && row.owner() != Some(owner)
-        {
-            if let Some(earlier) = row.owner() {
-                if fate(earlier) != Fate::Dead {
-                    return Err(Error::reserved(&row));
-                }
-                let details = Details::from_iter([
-                    (
-                        "reason".to_owned(),
-                        json!("taken over from a process that ended"),
-                    ),
-                    ("previousPid".to_owned(), json!(earlier.pid)),
-                    ("pid".to_owned(), json!(owner.pid)),
-                ]);
-                entry = Some((rules::claim_action(row.status), details));
-                row.updated_at = now;
-            }
-            lease_changed = true;
-        }
-        if let Some(lease) = &mut row.lease {
-            if self.owner.is_some() {
-                // Whoever held the lease under its old name has lost it.
-                lease.id = lease_id()?;
-                lease.owner.clone_from(&self.owner);
-                lease.held = false;
-                lease_changed = true;
-            }
-            if self.ttl.is_some() {
-                lease.expires_at = self.expiry(now);
-                lease_changed = true;
-            }
-        }
-        Ok(Change {
-            row,
-            entry,
-            lease_changed,
-        })
-    }
-
-    fn expiry(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.ttl.and_then(|ttl| now.checked_add_signed(ttl))
-    }
-}
-
-impl Change {
-    fn is_written(&self) -> bool {
-        self.entry.is_some() || self.lease_changed
-    }
-
-    fn write(&self, db: &Connection, journal: &Journal) -> rusqlite::Result<()> {
-        match (&self.entry, &self.row.lease) {
-            (Some((action, details)), _) => journal.write(db, &self.row, *action, details),
-            (None, Some(lease)) if self.lease_changed => {
-                leases::put(db, self.row.number, lease, journal.now)
-            }
-            _ => Ok(()),
-        }
     }
 }
 
