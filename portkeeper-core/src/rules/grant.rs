@@ -72,7 +72,8 @@ impl Terms<'_> {
     }
 
     /// The claim that the project has for the role. An owner takes the place of one that ended, or of
-    /// none; that of any other process it cannot take.
+    /// none; that of any other process it cannot take. Who wants neither owner nor end gets a claim
+    /// that has none.
     pub(crate) fn renew(
         &self,
         row: &Reservation,
@@ -80,7 +81,8 @@ impl Terms<'_> {
         now: DateTime<Utc>,
         fate: impl FnOnce(&ProcessIdentity) -> Fate,
     ) -> Result<Granted> {
-        let (mut row, mut entry) = match alter(row, &self.wish, false, now) {
+        let is_lasting = self.owner.is_none() && self.ttl.is_none();
+        let (mut row, mut entry) = match alter(row, &self.wish, is_lasting, now) {
             Reserve::Unchanged(row) => (row, None),
             Reserve::Changed {
                 row,
