@@ -4,10 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use crate::{
-    model::{Process, Reservation, Socket, Verdict, timestamp},
-    value::shown,
-};
+use crate::model::{Process, Reservation, Socket, Verdict, shown, timestamp};
 
 mod kind;
 

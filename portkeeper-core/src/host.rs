@@ -9,6 +9,7 @@ use crate::{
     model::{ProcessIdentity, Socket},
 };
 
+mod bind;
 mod fate;
 mod handle;
 mod hold;

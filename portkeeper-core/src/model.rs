@@ -6,6 +6,7 @@ mod machine;
 mod reservation;
 mod scan;
 mod socket;
+mod text;
 pub(crate) mod timestamp;
 mod verdict;
 
@@ -18,4 +19,5 @@ pub use reservation::{
 };
 pub use scan::{ScanReport, StatusChange};
 pub use socket::{Owner, Process, Protocol, Socket, SocketState};
+pub(crate) use text::shown;
 pub use verdict::{PortState, Verdict};

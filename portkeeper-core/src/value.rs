@@ -142,16 +142,6 @@ pub(crate) fn metadata(text: &str) -> Result<Map<String, Value>> {
     }
 }
 
-/// A value as a message shows it: quoted, escaped, and cut where it is long.
-pub(crate) fn shown(value: &str) -> String {
-    const SHOWN: usize = 60;
-    let mut beginning: String = value.chars().take(SHOWN).collect();
-    if beginning.len() < value.len() {
-        beginning.push('…');
-    }
-    format!("{beginning:?}")
-}
-
 fn line(what: &'static str, text: &str, most: usize) -> Result<()> {
     no_longer_than(what, text, most)?;
     if text.chars().any(char::is_control) {

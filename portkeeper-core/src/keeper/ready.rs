@@ -8,7 +8,7 @@ use std::{
 use crate::{
     error::{Error, Result},
     host::Wanted,
-    keeper::Keeper,
+    keeper::{BoundPort, Keeper, Lease},
     model::{Fate, Socket, SocketState},
     request::Ready,
     value,
@@ -92,5 +92,17 @@ impl Keeper {
             }
             thread::sleep(left.min(PAUSE));
         }
+    }
+}
+
+impl From<&Lease> for Ready {
+    fn from(lease: &Lease) -> Self {
+        Self::port(lease.port())
+    }
+}
+
+impl From<&BoundPort> for Ready {
+    fn from(bound: &BoundPort) -> Self {
+        Self::port(bound.port())
     }
 }

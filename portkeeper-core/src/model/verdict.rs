@@ -3,8 +3,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Reservation, Socket, Status, timestamp};
-use crate::value::shown;
+use super::{Reservation, Socket, Status, shown, timestamp};
 
 /// Everything that is known of one port: the registry's row and the machine's answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

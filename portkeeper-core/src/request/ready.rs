@@ -1,5 +1,3 @@
-use crate::keeper::{BoundPort, Lease};
-
 /// What to wait for, for [`Keeper::wait_ready`](crate::Keeper::wait_ready). A port number, a lease and
 /// a bound port convert into one.
 #[derive(Debug, Clone)]
@@ -37,15 +35,3 @@ macro_rules! ready_from_number {
 }
 
 ready_from_number!(u16, i32, u32, i64);
-
-impl From<&Lease> for Ready {
-    fn from(lease: &Lease) -> Self {
-        Self::port(lease.port())
-    }
-}
-
-impl From<&BoundPort> for Ready {
-    fn from(bound: &BoundPort) -> Self {
-        Self::port(bound.port())
-    }
-}

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt::Write, ops::RangeInclusive};
 
 use super::PortSet;
-use crate::model::Reservation;
+use crate::model::{Reservation, shown};
 
 /// Ports that browsers refuse to connect to: the list of bad ports in the Fetch standard.
 #[rustfmt::skip]
@@ -98,10 +98,7 @@ pub(crate) fn held_phrase(
 
     let mut phrases = Vec::new();
     for (project, count) in projects.iter().take(NAMED) {
-        phrases.push(format!(
-            "{count} reserved for {}",
-            crate::value::shown(project)
-        ));
+        phrases.push(format!("{count} reserved for {}", shown(project)));
     }
     let rest: usize = projects.iter().skip(NAMED).map(|(_, count)| count).sum();
     if rest > 0 {
