@@ -88,14 +88,18 @@ impl Keeper {
         {
             row = self.row(port)?;
         }
-        let mut stranger = None;
-        let foreseen = rules::reserve(port, row.as_ref(), &wish, journal.now, || {
-            stranger = if request.adopt {
-                Some(None)
+        let look = || {
+            if request.adopt {
+                Ok(None)
             } else {
-                Some(self.stranger(port)?)
-            };
-            Ok(stranger.clone().flatten())
+                self.stranger(port)
+            }
+        };
+        let mut seen = None;
+        let foreseen = rules::reserve(port, row.as_ref(), &wish, journal.now, || {
+            let stranger = look()?;
+            seen = Some(stranger.clone());
+            Ok(stranger)
         })?;
         if let Reserve::Unchanged(row) = foreseen {
             return Ok(row);
@@ -103,10 +107,7 @@ impl Keeper {
         self.store.write(self.durability(Durability::Full), |tx| {
             let row = ports::get(tx, port)?;
             // The project had the port a moment ago and has lost it since: nobody has looked.
-            let looked = || match &stranger {
-                Some(stranger) => Ok(stranger.clone()),
-                None => self.stranger(port),
-            };
+            let looked = || seen.clone().map_or_else(look, Ok);
             match rules::reserve(port, row.as_ref(), &wish, journal.now, looked)? {
                 Reserve::Unchanged(row) => Ok(row),
                 Reserve::Changed {
