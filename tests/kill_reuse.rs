@@ -1,12 +1,13 @@
 //! Whoever gets the pid of a process that has ended is never signalled in its place.
 #![cfg(target_os = "linux")]
 
+#[path = "support/apart.rs"]
+mod apart;
 #[path = "support/kill.rs"]
 mod kill_support;
 mod support;
 
 use std::{
-    fs,
     ops::RangeInclusive,
     process::{self, Command},
     sync::{
@@ -16,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use apart::sleep_as;
 use chrono::{DateTime, Utc};
 use kill_support::{APART, assert_untouched, child_within, handle, works};
 use portkeeper_core::{
@@ -23,26 +25,6 @@ use portkeeper_core::{
     host::{Fate, Host, Probe, ProcessHandle, Signal, System, Wanted},
 };
 use support::{Holder, child_argument, succeeds};
-
-/// A process under exactly this pid, in a pid namespace of a test's own.
-fn sleep_as(pid: u32) -> process::Child {
-    const TRIES: usize = 5_000;
-    // The next pid is the one after the last. Where that cannot be said, few pids make a short round.
-    let set_last = || fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).is_ok();
-    if !set_last() {
-        fs::write("/proc/sys/kernel/pid_max", "301").expect("a small pid_max");
-    }
-    for _ in 0..TRIES {
-        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
-        if child.id() == pid {
-            return child;
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        set_last();
-    }
-    panic!("pid {pid} did not come back in {TRIES} tries");
-}
 
 #[test]
 fn a_later_process_with_the_same_pid() {

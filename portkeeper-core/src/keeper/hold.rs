@@ -93,16 +93,18 @@ impl Keeper {
 
     /// The claim on a port that the caller is about to use; dead owners are swept away first.
     fn claim_to_use(&self, port: u16) -> Result<Reservation> {
-        let claim = |keeper: &Self| {
-            let row = keeper.row(port)?;
+        let claim = || {
+            let row = self.row(port)?;
             row.filter(|row| row.status != Status::Free)
                 .ok_or(Error::PortNotFound(port))
         };
-        let row = claim(self)?;
-        if self.sweep_rows(std::slice::from_ref(&row))?.is_empty() {
+        let row = claim()?;
+        if row.lease.is_none() {
             return Ok(row);
         }
-        claim(self)
+        // A lease may end without a change of the claim, so what the sweep reports is not enough.
+        self.sweep_rows(std::slice::from_ref(&row))?;
+        claim()
     }
 
     /// The error for a port of ours that could not be bound.

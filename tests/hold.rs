@@ -1,0 +1,371 @@
+//! A held port is nobody else's, until its server starts on it.
+#![cfg(target_os = "linux")]
+
+#[path = "support/agent.rs"]
+mod agent;
+#[path = "support/apart.rs"]
+mod apart;
+#[path = "support/kill.rs"]
+mod kill_support;
+mod support;
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use agent::{Agent, serve};
+use apart::NETWORK;
+use kill_support::{child_within, works};
+use portkeeper_core::{ErrorKind, Keeper, PortRequest, Ready, Status, Strategy, Verdict};
+use socket2::{Domain, SockRef, Socket, Type};
+use support::{Holder, child_argument, succeeds};
+use tempfile::TempDir;
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// A registry in a file, and a port that `shop` keeps.
+fn claimed(range: std::ops::RangeInclusive<u16>) -> (TempDir, Keeper, u16) {
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = Keeper::open_at(folder.path().join("database.db")).unwrap();
+    let request = PortRequest::new("shop")
+        .role("web")
+        .range(range)
+        .strategy(Strategy::Random);
+    let port = keeper.request(request).unwrap()[0].number;
+    (folder, keeper, port)
+}
+
+/// How often `0` came out as one of `ports`.
+fn bind_any(times: usize, ports: &[u16]) -> usize {
+    let mut hits = 0;
+    for _ in 0..times {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket
+            .bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        hits += usize::from(ports.contains(&address.port()));
+    }
+    hits
+}
+
+/// How often an outgoing connection began at one of `ports`.
+fn connect(times: usize, ports: &[u16]) -> usize {
+    let server = TcpListener::bind(("127.0.0.1", 18_900)).unwrap();
+    let mut hits = 0;
+    for _ in 0..times {
+        let client = TcpStream::connect(("127.0.0.1", 18_900)).unwrap();
+        hits += usize::from(ports.contains(&client.local_addr().unwrap().port()));
+        // Without this the ports would be used up by closed connections.
+        SockRef::from(&client)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        drop(client);
+        drop(server.accept());
+    }
+    hits
+}
+
+#[test]
+fn the_kernel_gives_a_held_port_to_nobody() {
+    const TEST: &str = "the_kernel_gives_a_held_port_to_nobody";
+    if child_argument().is_none() {
+        if works(TEST, &NETWORK) {
+            succeeds(child_within(&NETWORK, TEST, "inside").spawn().unwrap());
+        }
+        return;
+    }
+    // Two neighbours, for the kernel prefers one parity to the other.
+    apart::prepare(&(11_000..=11_039));
+    let keeper = Keeper::in_memory().unwrap();
+    let request = PortRequest::new("shop").count(2).range(11_020..=11_021);
+    let rows = keeper.request(request).unwrap();
+    let ports: Vec<u16> = rows.iter().map(|row| row.number).collect();
+
+    // A claim alone does not keep them off, so that the test can fail.
+    assert_ne!(bind_any(3_000, &ports), 0);
+    assert_ne!(connect(3_000, &ports), 0);
+    let holds = [keeper.hold(11_020).unwrap(), keeper.hold(11_021).unwrap()];
+    assert_eq!(bind_any(30_000, &ports), 0);
+    assert_eq!(connect(5_000, &ports), 0);
+    drop(holds);
+    assert_ne!(bind_any(3_000, &ports), 0);
+}
+
+/// A server that is ended when this is dropped.
+struct Server(Child);
+
+impl Server {
+    fn start(program: &str, arguments: &[&str]) -> Self {
+        let child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// The first line of the answer.
+fn get(port: u16) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line.trim().to_owned()
+}
+
+#[test]
+fn unmodified_servers_start_on_a_held_port() {
+    const NODE: &str =
+        "require('http').createServer((_, res) => res.end('hi')).listen(+process.argv[1])";
+    let (_folder, keeper, port) = claimed(11_100..=11_199);
+    let number = port.to_string();
+    let hold = keeper.hold(port).unwrap();
+    for (program, arguments) in [
+        (
+            "python3",
+            vec!["-m", "http.server", &number, "--bind", "127.0.0.1"],
+        ),
+        ("python3", vec!["-m", "http.server", &number]),
+        ("node", vec!["-e", NODE, &number]),
+    ] {
+        let server = Server::start(program, &arguments);
+        let ready = Ready::port(port).by(server.0.id());
+        let socket = keeper
+            .wait_ready(ready, SOON)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
+        assert_eq!(socket.pid(), Some(server.0.id()), "{arguments:?}");
+        let answer = get(port);
+        assert!(answer.ends_with("200 OK"), "{arguments:?}: {answer}");
+        assert!(matches!(
+            keeper.check(port).unwrap().verdict,
+            Verdict::Listening { .. }
+        ));
+    }
+
+    for address in ["127.0.0.1", "0.0.0.0", "::"] {
+        let server = TcpListener::bind((address, port)).unwrap();
+        let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (mut accepted, _) = server.accept().unwrap();
+        client.write_all(b"hello").unwrap();
+        drop(client);
+        let mut text = String::new();
+        accepted.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hello");
+    }
+    drop(hold);
+}
+
+#[test]
+fn a_server_without_the_option_cannot_start_and_the_verdict_says_why() {
+    const SCRIPT: &str = "import socketserver, sys\n\
+        s = socketserver.TCPServer(('127.0.0.1', int(sys.argv[1])), socketserver.StreamRequestHandler)\n\
+        print('up', flush=True)\ns.serve_forever()";
+    let (_folder, keeper, port) = claimed(11_200..=11_299);
+    let start = || {
+        Command::new("python3")
+            .args(["-c", SCRIPT, &port.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+
+    let hold = keeper.hold(port).unwrap();
+    let output = start().wait_with_output().unwrap();
+    assert!(!output.status.success());
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(complaint.contains("Address already in use"), "{complaint}");
+    let state = keeper.check(port).unwrap();
+    match &state.verdict {
+        Verdict::Held { project, pid, .. } => {
+            assert_eq!((project.as_str(), *pid), ("shop", std::process::id()));
+        }
+        other => panic!("{other:?}"),
+    }
+    let shown = state.verdict.to_string();
+    assert!(shown.contains("SO_REUSEADDR"), "{shown}");
+    assert_eq!(state.verdict.pid(), Some(std::process::id()));
+    drop(hold);
+
+    // A claim alone and a lease alone are not in its way.
+    for leased in [false, true] {
+        let lease = leased.then(|| keeper.lease(PortRequest::new("shop").role("web")).unwrap());
+        let mut server = Server(start());
+        let mut line = String::new();
+        let output = server.0.stdout.take().unwrap();
+        BufReader::new(output).read_line(&mut line).unwrap();
+        assert_eq!(line, "up\n", "leased: {leased}");
+        keeper
+            .wait_ready(Ready::port(port).by(server.0.id()), SOON)
+            .unwrap();
+        // Its closed connection would be in the way of the next one.
+        if leased {
+            drop(TcpStream::connect(("127.0.0.1", port)).unwrap());
+        }
+        drop(lease);
+    }
+}
+
+/// The claim is `shop`'s, lasting, and nobody uses it.
+fn assert_kept(keeper: &Keeper, port: u16) {
+    let row = keeper.get(port).unwrap().unwrap();
+    assert_eq!(
+        (row.project_name.as_str(), row.status),
+        ("shop", Status::Reserved)
+    );
+    assert!(!row.auto_release);
+    assert_eq!((row.role(), row.owner()), (Some("web"), None));
+    let verdict = keeper.check(port).unwrap().verdict;
+    assert!(matches!(verdict, Verdict::Reserved { .. }), "{verdict}");
+}
+
+/// Whether a server without `SO_REUSEADDR` could start.
+fn is_bindable(port: u16) -> bool {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    socket.bind(&address.into()).is_ok()
+}
+
+#[test]
+fn a_hold_ends_with_its_guard_and_the_claim_stays() {
+    let (_folder, keeper, port) = claimed(11_300..=11_399);
+    let before = keeper.get(port).unwrap().unwrap();
+    let hold = keeper.hold(port).unwrap();
+    assert_eq!(hold.port(), port);
+    assert!(!is_bindable(port));
+    assert!(keeper.get(port).unwrap().unwrap().lease.unwrap().held);
+    drop(hold);
+    assert!(is_bindable(port));
+    assert_kept(&keeper, port);
+    assert_eq!(
+        keeper.get(port).unwrap().unwrap().updated_at,
+        before.updated_at
+    );
+
+    // A leased port is leased still when its hold has ended.
+    let lease = keeper.lease(PortRequest::new("shop").role("web")).unwrap();
+    drop(keeper.hold(port).unwrap());
+    let owner = keeper.get(port).unwrap().unwrap().owner().unwrap().pid;
+    assert_eq!(owner, std::process::id());
+    drop(lease);
+    assert_kept(&keeper, port);
+}
+
+#[test]
+fn a_hold_ends_with_its_process_and_the_next_one_has_it_at_once() {
+    const TEST: &str = "a_hold_ends_with_its_process_and_the_next_one_has_it_at_once";
+    if serve() {
+        return;
+    }
+    let (_folder, keeper, port) = claimed(11_400..=11_499);
+    let mut other = Agent::start(TEST, keeper.path());
+    assert_eq!(other.ask(&format!("hold {port}")), "held");
+    assert!(!is_bindable(port));
+    let refusal = keeper.hold(port).unwrap_err();
+    assert_eq!(refusal.kind(), ErrorKind::PortReserved, "{refusal}");
+    assert_eq!(refusal.pid(), Some(other.pid()), "{refusal}");
+    let verdict = keeper.check(port).unwrap().verdict;
+    assert!(matches!(verdict, Verdict::Held { pid, .. } if pid == other.pid()));
+    keeper.scan().unwrap();
+    assert!(matches!(keeper.hold(port), Err(error) if error.kind() == ErrorKind::PortReserved));
+
+    other.kill();
+    assert!(is_bindable(port));
+    let verdict = keeper.check(port).unwrap().verdict;
+    assert!(matches!(verdict, Verdict::Reserved { .. }), "{verdict}");
+    // Nobody has swept yet.
+    let hold = keeper.hold(port).unwrap();
+    assert_eq!(
+        keeper.get(port).unwrap().unwrap().owner().unwrap().pid,
+        std::process::id()
+    );
+    drop(hold);
+    assert_kept(&keeper, port);
+
+    let mut third = Agent::start(TEST, keeper.path());
+    assert_eq!(third.ask(&format!("hold {port}")), "held");
+    third.kill();
+    keeper.scan().unwrap();
+    assert_kept(&keeper, port);
+}
+
+#[test]
+fn one_of_many_processes_holds_a_port() {
+    const TEST: &str = "one_of_many_processes_holds_a_port";
+    if serve() {
+        return;
+    }
+    let (_folder, keeper, port) = claimed(11_500..=11_599);
+    let mut agents: Vec<Agent> = (0..6).map(|_| Agent::start(TEST, keeper.path())).collect();
+    for round in 0..20 {
+        for agent in &mut agents {
+            agent.tell(&format!("hold {port}"));
+        }
+        let answers: Vec<String> = agents.iter_mut().map(Agent::answer).collect();
+        let held = answers.iter().filter(|answer| *answer == "held").count();
+        let refused = answers
+            .iter()
+            .filter(|answer| answer.starts_with("PORT_RESERVED "))
+            .count();
+        assert_eq!((held, refused), (1, 5), "round {round}: {answers:?}");
+        for agent in &mut agents {
+            agent.ask("drop");
+        }
+        assert!(is_bindable(port), "round {round}");
+    }
+}
+
+#[test]
+fn refusals_say_what_is_in_the_way() {
+    const TEST: &str = "refusals_say_what_is_in_the_way";
+    if serve() {
+        return;
+    }
+    let (_folder, keeper, port) = claimed(11_600..=11_699);
+    let error = keeper.hold(11_700).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PortNotFound, "{error}");
+    for wrong in [0, -1, 65_536] {
+        let error = keeper.hold(wrong).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PortInvalid, "{error}");
+    }
+
+    let mut other = Agent::start(TEST, keeper.path());
+    assert_eq!(other.number("lease 11600-11699 web"), port);
+    let error = keeper.hold(port).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PortReserved, "{error}");
+    assert_eq!(error.pid(), Some(other.pid()), "{error}");
+    assert_eq!(other.ask("drop"), "dropped");
+
+    for address in ["127.0.0.1", "127.0.0.2", "0.0.0.0"] {
+        let server = Holder::stranger(&format!(
+            "s = socket.create_server(('{address}', {port})); hold({port})"
+        ));
+        let error = keeper.hold(port).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PortInUse, "{address}: {error}");
+        assert_eq!(error.pid(), Some(server.pid), "{address}: {error}");
+        assert_eq!(keeper.get(port).unwrap().unwrap().owner(), None);
+    }
+    let bound = Holder::stranger(&format!(
+        "s = socket.socket(); s.bind(('127.0.0.1', {port})); hold({port})"
+    ));
+    let error = keeper.hold(port).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PortInUse, "{error}");
+    assert!(error.to_string().contains("without listening"), "{error}");
+    drop(bound);
+    drop(keeper.hold(port).unwrap());
+}
