@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     host::Wanted,
     keeper::{BoundPort, Keeper, Lease},
-    model::{Fate, Socket, SocketState},
+    model::{Fate, Reservation, Socket, SocketState},
     request::Ready,
     value,
 };
@@ -44,20 +44,22 @@ impl Keeper {
     pub fn wait_ready(&self, ready: impl Into<Ready>, within: Duration) -> Result<Socket> {
         let Ready { port, process } = ready.into();
         let port = value::port(port)?;
-        let expected = match process {
-            Some(pid) => pid,
-            None => {
-                let row = self.row(port)?;
-                let owner = row.as_ref().and_then(|row| row.owner());
-                owner.map_or_else(std::process::id, |owner| owner.pid)
-            }
+        // A lease names its owner, which may have ended since; a pid alone is whoever has it now.
+        let (expected, identity) = match process {
+            Some(pid) => (pid, self.host.identity(pid).ok().flatten()),
+            None => match self.row(port)?.as_ref().and_then(Reservation::owner) {
+                Some(owner) => (owner.pid, Some(owner.clone())),
+                None => {
+                    let me = self.this_process()?;
+                    (me.pid, Some(me))
+                }
+            },
         };
         let timed_out = |what: String, begin: Instant| Error::Timeout {
             what,
             within: begin.elapsed(),
         };
         let begin = Instant::now();
-        let identity = self.host.identity(expected).ok().flatten();
         loop {
             let sockets = self.host.sockets(Wanted::Port(port))?;
             let listening = sockets
@@ -67,6 +69,18 @@ impl Keeper {
                 let mut processes = socket.processes.iter();
                 processes.any(|process| self.host.descends(process.pid, expected))
             });
+            // Asked after the descent: as long as it lived then, the pid was nobody else's.
+            let fate = match &identity {
+                Some(identity) => self.host.fate(identity),
+                None => match self.host.identity(expected) {
+                    Ok(None) => Fate::Dead,
+                    _ => Fate::Alive,
+                },
+            };
+            let (right, wrong) = match fate {
+                Fate::Alive => (right, wrong),
+                Fate::Dead | Fate::Unknown => (Vec::new(), [right, wrong].concat()),
+            };
             if !wrong.is_empty() {
                 return Err(Error::WrongListener {
                     port,
@@ -76,11 +90,7 @@ impl Keeper {
             if let Some(socket) = right.into_iter().next() {
                 return Ok(socket);
             }
-            let has_ended = match &identity {
-                Some(identity) => self.host.fate(identity) == Fate::Dead,
-                None => matches!(self.host.identity(expected), Ok(None)),
-            };
-            if has_ended {
+            if fate == Fate::Dead {
                 let what =
                     format!("listening on port {port} by process {expected}, which has ended,");
                 return Err(timed_out(what, begin));
