@@ -10,8 +10,8 @@ use crate::{
     host::Wanted,
     keeper::{Journal, Keeper, request::lease_id},
     model::{
-        Action, Details, Fate, Probe, Process, ProcessIdentity, Reservation, Socket, Status,
-        StatusChange,
+        Action, Details, Fate, LeaseTerms, Probe, Process, ProcessIdentity, Reservation, Socket,
+        Status, StatusChange,
     },
     rules::{self, LeaseState},
     store::{Durability, Failure, leases, ports},
@@ -22,6 +22,14 @@ pub(super) struct Ended {
     port: u16,
     lease: String,
     how: Ending,
+}
+
+impl Ended {
+    /// Whether it is this lease that ended. One that was prolonged since keeps its name.
+    fn is_of(&self, lease: &LeaseTerms, journal: &Journal) -> bool {
+        let is_over = lease.expires_at.is_some_and(|end| end <= journal.now);
+        lease.id == self.lease && (is_over || !matches!(self.how, Ending::Expired))
+    }
 }
 
 enum Ending {
@@ -98,15 +106,14 @@ impl Keeper {
 
     /// Who listens on the port of an owner that is gone.
     fn heir(&self, port: u16, listeners: Option<&[Socket]>) -> Result<Heir> {
+        let known = listeners.unwrap_or_default().iter();
+        let mut sockets: Vec<&Socket> = known.filter(|socket| socket.port == port).collect();
         let read;
-        let sockets: Vec<&Socket> = match listeners {
-            Some(all) => all.iter().filter(|socket| socket.port == port).collect(),
-            None if self.host.probe(port)? == Probe::Free => return Ok(Heir::None),
-            None => {
-                read = self.host.sockets(Wanted::Port(port))?;
-                read.iter().filter(|socket| socket.is_listener()).collect()
-            }
-        };
+        // A server may have started since the listeners were read, before its parent ended.
+        if sockets.is_empty() && self.host.probe(port)? != Probe::Free {
+            read = self.host.sockets(Wanted::Port(port))?;
+            sockets = read.iter().filter(|socket| socket.is_listener()).collect();
+        }
         if sockets.is_empty() {
             return Ok(Heir::None);
         }
@@ -140,7 +147,7 @@ pub(super) fn settle(
         let Some(row) = ports::get(db, end.port)? else {
             continue;
         };
-        let Some(lease) = row.lease.as_ref().filter(|lease| lease.id == end.lease) else {
+        let Some(lease) = row.lease.as_ref().filter(|lease| end.is_of(lease, journal)) else {
             continue;
         };
         let (after, reason) = match &end.how {
