@@ -44,11 +44,37 @@ impl Keeper {
     pub fn request(&self, request: PortRequest) -> Result<Vec<Reservation>> {
         let plan = Plan::new(self, &request)?;
         self.sweep_lazily()?;
+        self.sweep_served_roles(&plan)?;
         match self.grant(&plan) {
             // Ports of dead owners may be all that is missing.
             Err(Error::RangeExhausted { .. }) if !self.sweep()?.is_empty() => self.grant(&plan),
             result => result,
         }
+    }
+
+    /// A role whose owner ended can be taken over. But its server may run still; then the claim goes to
+    /// that process first, as in every sweep.
+    fn sweep_served_roles(&self, plan: &Plan<'_>) -> Result<()> {
+        if plan.terms.owner.is_none() || plan.slots.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let owned = self.store.read_one(|db| {
+            let mut owned = Vec::new();
+            for (role, port) in leases::roles(db, plan.terms.wish.project)? {
+                if plan.slots.contains(&Some(role.as_str())) {
+                    owned.extend(ports::get(db, port)?.filter(|row| row.owner().is_some()));
+                }
+            }
+            Ok(owned)
+        })?;
+        let mut served = Vec::new();
+        for row in owned {
+            if self.host.probe(row.number)? != Probe::Free {
+                served.push(row);
+            }
+        }
+        self.sweep_rows(&served)?;
+        Ok(())
     }
 
     /// Chooses outside of the transaction, where probes hold nobody up. If somebody else takes one of
