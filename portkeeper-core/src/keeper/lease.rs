@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     keeper::{Journal, Keeper, sweep::vacate},
     model::{Action, Details, Reservation},
     request::PortRequest,
@@ -99,8 +99,13 @@ impl Lease {
         &self.reservations
     }
 
-    /// Releases the ports, as dropping does, and tells whether it worked.
+    /// Releases the ports, as dropping does, and tells whether it worked. A forked child has only a
+    /// copy of the guard, and cannot: `UNSUPPORTED`.
     pub fn release(mut self) -> Result<()> {
+        if self.pid != std::process::id() {
+            let what = format!("releasing a lease of process {}", self.pid);
+            return Err(Error::Unsupported(what));
+        }
         let reservations = std::mem::take(&mut self.reservations);
         self.keeper.end_leases(&reservations)
     }
