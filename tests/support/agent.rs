@@ -25,7 +25,7 @@ const MARK: &str = "ANSWER:";
 /// A running agent, killed at the latest when this is dropped.
 pub struct Agent {
     child: Child,
-    orders: ChildStdin,
+    orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
@@ -42,7 +42,7 @@ impl Agent {
             .spawn()
             .unwrap();
         Self {
-            orders: child.stdin.take().unwrap(),
+            orders: child.stdin.take(),
             answers: BufReader::new(child.stdout.take().unwrap()),
             child,
         }
@@ -59,7 +59,7 @@ impl Agent {
     }
 
     pub fn tell(&mut self, order: &str) {
-        writeln!(self.orders, "{order}").unwrap();
+        writeln!(self.orders.as_mut().unwrap(), "{order}").unwrap();
     }
 
     pub fn answer(&mut self) -> String {
@@ -80,6 +80,13 @@ impl Agent {
         answer
             .parse()
             .unwrap_or_else(|_| panic!("{order}: {answer}"))
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn finish(mut self) {
+        drop(self.orders.take());
+        std::io::copy(&mut self.answers, &mut std::io::sink()).unwrap();
+        assert!(self.child.wait().unwrap().success());
     }
 
     /// `SIGKILL`; it has ended when this returns.

@@ -1,0 +1,495 @@
+//! A lease ends with its guard, its process or its time, and with nothing else.
+#![cfg(target_os = "linux")]
+
+#[path = "support/agent.rs"]
+mod agent;
+#[path = "support/altered.rs"]
+mod altered;
+mod support;
+
+use std::{
+    net::TcpListener,
+    ops::RangeInclusive,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use agent::{Agent, serve};
+use altered::Altered;
+use portkeeper_core::{
+    Action, ErrorKind, Filter, HistoryQuery, Keeper, Lease, Options, PortRequest, ReserveRequest,
+    Status,
+    host::{Host, Signal, System},
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+fn registry() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("database.db");
+    (folder, path)
+}
+
+fn request(range: RangeInclusive<u16>) -> PortRequest {
+    PortRequest::new("shop").range(range)
+}
+
+/// What happened to the port, oldest first: the action and the reason.
+fn story(keeper: &Keeper, port: u16) -> Vec<(Action, String)> {
+    let mut entries = keeper.history(HistoryQuery::port(port)).unwrap();
+    entries.reverse();
+    entries
+        .into_iter()
+        .map(|entry| {
+            let reason = entry.details["reason"].as_str().unwrap().to_owned();
+            (entry.action, reason)
+        })
+        .collect()
+}
+
+fn check_story(keeper: &Keeper, port: u16, expected: &[(Action, &str)]) {
+    let found = story(keeper, port);
+    let found: Vec<(Action, &str)> = found
+        .iter()
+        .map(|(action, reason)| (*action, reason.as_str()))
+        .collect();
+    assert_eq!(found, expected, "port {port}");
+}
+
+fn status(keeper: &Keeper, port: u16) -> Status {
+    keeper.get(port).unwrap().unwrap().status
+}
+
+/// A process that is nobody's child by now, ended when this is dropped.
+struct Orphan(u32);
+
+impl Orphan {
+    /// It has ended when this returns.
+    fn end(&self) {
+        if let Some(process) = System.handle(self.0).unwrap() {
+            process.signal(Signal::Kill).unwrap();
+            let deadline = Instant::now() + Duration::from_secs(30);
+            assert!(process.wait(deadline).unwrap());
+        }
+    }
+}
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+const GRANTED: (Action, &str) = (Action::Reserved, "requested");
+const GIVEN_BACK: (Action, &str) = (Action::Released, "its lease was given back");
+const ENDED: (Action, &str) = (Action::Released, "its process ended");
+const INHERITED: (Action, &str) = (Action::InUse, "its process ended, and another one listens");
+
+#[test]
+fn a_guard_releases_its_ports_once() {
+    let (_folder, path) = registry();
+    let keeper = Keeper::open_at(path).unwrap();
+    let lease = keeper.lease(request(13_000..=13_009).count(3)).unwrap();
+    let ports = lease.ports();
+    assert_eq!(ports.len(), 3);
+    for row in lease.reservations() {
+        assert!(row.auto_release);
+        assert_eq!(row.owner().unwrap().pid, std::process::id());
+    }
+    keeper.scan().unwrap();
+    drop(lease);
+    for port in &ports {
+        assert_eq!(status(&keeper, *port), Status::Free);
+        check_story(&keeper, *port, &[GRANTED, GIVEN_BACK]);
+    }
+
+    let lease = keeper.lease(request(13_010..=13_019)).unwrap();
+    let port = lease.port();
+    lease.release().unwrap();
+    check_story(&keeper, port, &[GRANTED, GIVEN_BACK]);
+
+    // Somebody else released it first.
+    let lease = keeper.lease(request(13_020..=13_029)).unwrap();
+    let port = lease.port();
+    keeper.release(port).unwrap();
+    drop(lease);
+    check_story(&keeper, port, &[GRANTED, (Action::Released, "requested")]);
+}
+
+#[test]
+fn a_killed_owners_ports_are_free_at_the_next_sweep() {
+    const TEST: &str = "a_killed_owners_ports_are_free_at_the_next_sweep";
+    if serve() {
+        return;
+    }
+    let (_folder, path) = registry();
+    let keeper = Keeper::open_at(&path).unwrap();
+    let mut dead = Agent::start(TEST, &path);
+    let mut alive = Agent::start(TEST, &path);
+    let ports: Vec<u16> = (0..4).map(|_| dead.number("lease 13100-13199")).collect();
+    let other = alive.number("lease 13100-13199");
+    keeper.scan().unwrap();
+    assert_eq!(keeper.list(Filter::claims()).unwrap().len(), 5);
+    dead.kill();
+
+    let report = keeper.scan().unwrap();
+    let freed: Vec<u16> = report.changes.iter().map(|change| change.port).collect();
+    assert_eq!(freed, ports);
+    for port in &ports {
+        assert_eq!(status(&keeper, *port), Status::Free);
+        check_story(&keeper, *port, &[GRANTED, ENDED]);
+        let entry = &keeper.history(HistoryQuery::port(*port).limit(1)).unwrap()[0];
+        assert_eq!(entry.details["previousPid"], json!(dead.pid()));
+        assert_eq!(entry.project_name.as_deref(), Some("shop"));
+    }
+    assert_eq!(status(&keeper, other), Status::Reserved);
+    check_story(&keeper, other, &[GRANTED]);
+    assert_eq!(alive.ask("drop"), "dropped");
+    check_story(&keeper, other, &[GRANTED, GIVEN_BACK]);
+}
+
+/// The range is full of dead leases: a request finds out by itself.
+#[test]
+fn a_request_takes_what_the_dead_have_left() {
+    const TEST: &str = "a_request_takes_what_the_dead_have_left";
+    if serve() {
+        return;
+    }
+    let (_folder, path) = registry();
+    let keeper = Keeper::open_at(&path).unwrap();
+    let mut dead = Agent::start(TEST, &path);
+    let first = keeper.lease(request(13_200..=13_209)).unwrap();
+    for _ in 0..9 {
+        dead.number("lease 13200-13209");
+    }
+    let error = keeper.lease(request(13_200..=13_209)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RangeExhausted, "{error}");
+    dead.kill();
+    // Within the same second too, in which a keeper sweeps only once without need.
+    let rest = keeper.lease(request(13_200..=13_209).count(9)).unwrap();
+    assert_eq!(rest.ports(), (13_201..=13_209).collect::<Vec<u16>>());
+    drop(first);
+}
+
+#[test]
+fn a_server_that_outlives_its_owner_keeps_the_port() {
+    const TEST: &str = "a_server_that_outlives_its_owner_keeps_the_port";
+    if serve() {
+        return;
+    }
+    let (_folder, path) = registry();
+    let keeper = Keeper::open_at(&path).unwrap();
+    for (only, sweeper, address) in [(13_300, "scan", "127.0.0.1"), (13_301, "request", "::1")] {
+        let sweep = || match sweeper {
+            "scan" => drop(keeper.scan().unwrap()),
+            // Refused, after a look at who has it.
+            _ => drop(keeper.request(request(only..=only)).unwrap_err()),
+        };
+        let mut owner = Agent::start(TEST, &path);
+        let port = owner.number(&format!("lease {only}-{only}"));
+        let server = owner.ask(&format!("server {address} {port}"));
+        let server = Orphan(server.parse().unwrap());
+        owner.kill();
+        sweep();
+        let row = keeper.get(port).unwrap().unwrap();
+        assert_eq!((row.status, row.pid), (Status::InUse, Some(server.0)));
+        assert_eq!(row.process_name.as_deref(), Some("python3"));
+        assert_eq!(row.owner().unwrap().pid, server.0);
+        check_story(&keeper, port, &[GRANTED, INHERITED]);
+        sweep();
+        check_story(&keeper, port, &[GRANTED, INHERITED]);
+
+        server.end();
+        keeper.scan().unwrap();
+        assert_eq!(status(&keeper, port), Status::Free);
+        let entries = story(&keeper, port);
+        assert_eq!(entries.last().unwrap().1, ENDED.1);
+    }
+}
+
+#[test]
+fn time_ends_a_lease_whatever_became_of_its_process() {
+    let host = Arc::new(Altered::default());
+    let (_folder, path) = registry();
+    let keeper = Options::new()
+        .path(&path)
+        .host(host.clone())
+        .open()
+        .unwrap();
+    let ttl = Duration::from_secs(60);
+    let lease = keeper.lease(request(13_400..=13_409).ttl(ttl)).unwrap();
+    let lasting = keeper
+        .request(request(13_410..=13_419).role("web").ttl(ttl))
+        .unwrap();
+    let ports = [lease.port(), lasting[0].number];
+    host.forward(59);
+    keeper.scan().unwrap();
+    for port in ports {
+        assert_eq!(status(&keeper, port), Status::Reserved);
+    }
+    host.forward(1);
+    assert_eq!(keeper.scan().unwrap().changes.len(), 2);
+    for port in ports {
+        assert_eq!(status(&keeper, port), Status::Free);
+        check_story(
+            &keeper,
+            port,
+            &[GRANTED, (Action::Released, "its time was over")],
+        );
+    }
+    drop(lease);
+    assert_eq!(story(&keeper, ports[0]).len(), 2);
+
+    // To ask again before its end prolongs it.
+    let again = || {
+        keeper
+            .request(request(13_410..=13_419).role("api").ttl(ttl))
+            .unwrap()[0]
+            .number
+    };
+    let port = again();
+    host.forward(59);
+    assert_eq!(again(), port);
+    host.forward(59);
+    assert_eq!(keeper.scan().unwrap().changes, []);
+    host.forward(1);
+    assert_eq!(keeper.scan().unwrap().changes.len(), 1);
+}
+
+#[test]
+fn a_role_is_one_port_for_everybody() {
+    const TEST: &str = "a_role_is_one_port_for_everybody";
+    if serve() {
+        return;
+    }
+    let (_folder, path) = registry();
+    let keeper = Keeper::open_at(&path).unwrap();
+    let mut agents = [Agent::start(TEST, &path), Agent::start(TEST, &path)];
+    let port = agents[0].number("request 13500-13599 web");
+    // The range of a later request does not move it.
+    for range in ["13500-13599", "13550-13560"] {
+        for agent in &mut agents {
+            assert_eq!(agent.number(&format!("request {range} web")), port);
+        }
+    }
+    assert_ne!(agents[1].number("request 13500-13599 api"), port);
+    check_story(&keeper, port, &[GRANTED]);
+
+    let [first, second] = &mut agents;
+    assert_eq!(first.number("lease 13500-13599 web"), port);
+    let refusal = keeper
+        .lease(request(13_500..=13_599).role("web"))
+        .unwrap_err();
+    assert_eq!(refusal.kind(), ErrorKind::PortReserved, "{refusal}");
+    assert_eq!(
+        (refusal.port(), refusal.pid(), refusal.project()),
+        (Some(port), Some(first.pid()), Some("shop"))
+    );
+    assert!(
+        second
+            .ask("lease 13500-13599 web")
+            .starts_with("PORT_RESERVED ")
+    );
+    first.kill();
+    assert_eq!(second.number("lease 13500-13599 web"), port);
+    let row = keeper.get(port).unwrap().unwrap();
+    assert_eq!(row.owner().unwrap().pid, second.pid());
+    assert!(!row.auto_release);
+    assert_eq!(second.ask("drop"), "dropped");
+    let row = keeper.get(port).unwrap().unwrap();
+    assert_eq!((row.status, row.owner()), (Status::Reserved, None));
+}
+
+/// A role that is only leased changes hands too, to whoever asks first after the end of its owner.
+#[test]
+fn a_leased_role_is_taken_over() {
+    const TEST: &str = "a_leased_role_is_taken_over";
+    if serve() {
+        return;
+    }
+    let (_folder, path) = registry();
+    for sweeps in [false, true] {
+        let keeper = Keeper::open_at(&path).unwrap();
+        let mut first = Agent::start(TEST, &path);
+        let mut second = Agent::start(TEST, &path);
+        let port = first.number("lease 13600-13609 web");
+        assert!(
+            second
+                .ask("lease 13600-13609 web")
+                .starts_with("PORT_RESERVED ")
+        );
+        first.kill();
+        if sweeps {
+            keeper.scan().unwrap();
+            assert_eq!(status(&keeper, port), Status::Free);
+        }
+        assert_eq!(second.number("lease 13600-13609 web"), port);
+        let row = keeper.get(port).unwrap().unwrap();
+        assert_eq!(row.owner().unwrap().pid, second.pid());
+        assert!(row.auto_release);
+        assert_eq!(second.ask("drop"), "dropped");
+        assert_eq!(status(&keeper, port), Status::Free);
+    }
+}
+
+/// Its owner ended, and its server did not: the role is the server's.
+#[test]
+fn a_role_that_is_served_is_not_taken_over() {
+    const TEST: &str = "a_role_that_is_served_is_not_taken_over";
+    if serve() {
+        return;
+    }
+    let (_folder, path) = registry();
+    let keeper = Keeper::open_at(&path).unwrap();
+    for _ in 0..5 {
+        let mut first = Agent::start(TEST, &path);
+        let mut second = Agent::start(TEST, &path);
+        let port = first.number("lease 13700-13709 web");
+        let server = first.ask(&format!("server 127.0.0.1 {port}"));
+        let server = Orphan(server.parse().unwrap());
+        // It has swept in this second, and will not do so by itself.
+        second.ask("lease 13710-13719");
+        first.kill();
+        let answer = second.ask("lease 13700-13709 web");
+        assert!(answer.starts_with("PORT_RESERVED "), "{answer}");
+        assert!(answer.contains(&server.0.to_string()), "{answer}");
+        server.end();
+        keeper.scan().unwrap();
+        assert_eq!(status(&keeper, port), Status::Free);
+    }
+}
+
+#[test]
+fn a_stale_guard_leaves_a_newer_lease_alone() {
+    let host = Arc::new(Altered::default());
+    let keeper = Options::new()
+        .in_memory()
+        .host(host.clone())
+        .open()
+        .unwrap();
+    let one = |ttl: u64| request(13_800..=13_800).ttl(Duration::from_secs(ttl));
+    let stale = keeper.lease(one(10)).unwrap();
+    host.forward(10);
+    let newer = keeper.lease(one(1000)).unwrap();
+    assert_eq!(newer.port(), stale.port());
+    drop(stale);
+    assert_eq!(status(&keeper, 13_800), Status::Reserved);
+    drop(newer);
+    assert_eq!(status(&keeper, 13_800), Status::Free);
+
+    // The same role twice in one process: the later guard has it.
+    let role = || keeper.lease(request(13_801..=13_809).role("web")).unwrap();
+    let stale = role();
+    let newer = role();
+    assert_eq!(newer.port(), stale.port());
+    drop(stale);
+    assert_eq!(status(&keeper, newer.port()), Status::Reserved);
+}
+
+/// Somebody who looks at a lease, and is overtaken before he writes what he saw.
+#[test]
+fn a_stale_sweep_leaves_a_newer_lease_alone() {
+    const TEST: &str = "a_stale_sweep_leaves_a_newer_lease_alone";
+    if serve() {
+        return;
+    }
+    let (_folder, path) = registry();
+    let host = Arc::new(Altered::default());
+    let slow = Options::new()
+        .path(&path)
+        .host(host.clone())
+        .open()
+        .unwrap();
+    let quick = Keeper::open_at(&path).unwrap();
+    let newer: Arc<Mutex<Option<Lease>>> = Arc::default();
+
+    let mut owner = Agent::start(TEST, &path);
+    assert_eq!(owner.number("lease 13900-13900"), 13_900);
+    owner.kill();
+    let (keeper, place) = (quick.clone(), Arc::clone(&newer));
+    host.at_fate(move || {
+        keeper.scan().unwrap();
+        *place.lock().unwrap() = Some(keeper.lease(request(13_900..=13_900)).unwrap());
+    });
+    assert_eq!(slow.scan().unwrap().changes, []);
+    check_story(&quick, 13_900, &[GRANTED, ENDED, GRANTED]);
+    assert_eq!(status(&quick, 13_900), Status::Reserved);
+    drop(newer.lock().unwrap().take().unwrap());
+    check_story(&quick, 13_900, &[GRANTED, ENDED, GRANTED, GIVEN_BACK]);
+}
+
+/// A claim that is prolonged in the moment in which it is found to be over.
+#[test]
+fn a_stale_sweep_leaves_a_prolonged_claim_alone() {
+    let (_folder, path) = registry();
+    let host = Arc::new(Altered::default());
+    let slow = Options::new().path(&path).host(host.clone()).open();
+    let (slow, quick) = (slow.unwrap(), Keeper::open_at(&path).unwrap());
+    let ask = |keeper: &Keeper, ttl: u64| {
+        let request = request(13_950..=13_959).role("web");
+        let rows = keeper.request(request.ttl(Duration::from_secs(ttl)));
+        rows.unwrap()[0].number
+    };
+    let port = ask(&quick, 100);
+    host.forward(200);
+    host.at_now(move || assert_eq!(ask(&quick, 1000), port));
+    assert_eq!(slow.scan().unwrap().changes, []);
+    assert_eq!(status(&slow, port), Status::Reserved);
+    host.forward(1000);
+    assert_eq!(slow.scan().unwrap().changes.len(), 1);
+}
+
+/// Its server starts, and it ends, while somebody who has read the listeners already looks at it.
+#[test]
+fn a_sweep_sees_a_server_that_has_just_started() {
+    const TEST: &str = "a_sweep_sees_a_server_that_has_just_started";
+    if serve() {
+        return;
+    }
+    let (_folder, path) = registry();
+    let host = Arc::new(Altered::default());
+    let keeper = Options::new().path(&path).host(host.clone()).open();
+    let keeper = keeper.unwrap();
+    let mut owner = Agent::start(TEST, &path);
+    let port = owner.number("lease 13960-13969");
+    let server = Arc::new(Mutex::new(None));
+    let place = Arc::clone(&server);
+    host.at_fate(move || {
+        *place.lock().unwrap() = Some(TcpListener::bind(("127.0.0.1", port)).unwrap());
+        owner.kill();
+    });
+    keeper.scan().unwrap();
+    check_story(&keeper, port, &[GRANTED, INHERITED]);
+    let row = keeper.get(port).unwrap().unwrap();
+    assert_eq!(row.pid, Some(std::process::id()));
+}
+
+#[test]
+fn a_dead_owners_port_can_be_reserved() {
+    const TEST: &str = "a_dead_owners_port_can_be_reserved";
+    if serve() {
+        return;
+    }
+    let (_folder, path) = registry();
+    let keeper = Keeper::open_at(&path).unwrap();
+    for project in ["shop", "other"] {
+        let mut owner = Agent::start(TEST, &path);
+        let port = owner.number("lease 14000-14099");
+        if project == "other" {
+            let error = keeper
+                .reserve(port, ReserveRequest::new(project))
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PortReserved, "{error}");
+            assert_eq!(error.pid(), Some(owner.pid()), "{error}");
+        }
+        owner.kill();
+        keeper.reserve(port, ReserveRequest::new(project)).unwrap();
+        keeper.scan().unwrap();
+        let row = keeper.get(port).unwrap().unwrap();
+        assert_eq!(row.status, Status::Reserved, "{project}");
+        assert_eq!(row.project_name, project);
+        assert!(!row.auto_release);
+        assert_eq!(row.owner(), None);
+    }
+}

@@ -1,0 +1,103 @@
+//! The real machine with some answers altered.
+#![allow(dead_code, reason = "every test program uses a part of it")]
+
+use std::{
+    fmt,
+    ops::RangeInclusive,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use portkeeper_core::{
+    ProcessIdentity, Result, Socket,
+    host::{Fate, Host, Probe, ProcessHandle, System, Wanted},
+};
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// [`System`], whose clock can be put forward, whose probe can be made to lie, and which lets
+/// something happen at one of its questions.
+#[derive(Default)]
+pub struct Altered {
+    later: AtomicI64,
+    pub blind: AtomicBool,
+    at_fate: Mutex<Option<Hook>>,
+    at_now: Mutex<Option<Hook>>,
+}
+
+impl Altered {
+    pub fn forward(&self, seconds: i64) {
+        self.later.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// Happens the next time that somebody asks what became of a process.
+    pub fn at_fate(&self, hook: impl FnOnce() + Send + 'static) {
+        *self.at_fate.lock().unwrap() = Some(Box::new(hook));
+    }
+
+    /// Happens the next time that somebody asks what time it is; the answer is the time before.
+    pub fn at_now(&self, hook: impl FnOnce() + Send + 'static) {
+        *self.at_now.lock().unwrap() = Some(Box::new(hook));
+    }
+}
+
+fn take(hook: &Mutex<Option<Hook>>) -> Option<Hook> {
+    hook.lock().unwrap().take()
+}
+
+impl fmt::Debug for Altered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Altered")
+    }
+}
+
+impl Host for Altered {
+    fn now(&self) -> DateTime<Utc> {
+        let now = System.now() + TimeDelta::seconds(self.later.load(Ordering::SeqCst));
+        if let Some(hook) = take(&self.at_now) {
+            hook();
+        }
+        now
+    }
+
+    fn probe(&self, port: u16) -> Result<Probe> {
+        if self.blind.load(Ordering::SeqCst) {
+            return Ok(Probe::Free);
+        }
+        System.probe(port)
+    }
+
+    fn sockets(&self, wanted: Wanted) -> Result<Vec<Socket>> {
+        System.sockets(wanted)
+    }
+
+    fn ephemeral_ports(&self) -> Option<RangeInclusive<u16>> {
+        System.ephemeral_ports()
+    }
+
+    fn reserved_ports(&self) -> Vec<RangeInclusive<u16>> {
+        System.reserved_ports()
+    }
+
+    fn identity(&self, pid: u32) -> Result<Option<ProcessIdentity>> {
+        System.identity(pid)
+    }
+
+    fn fate(&self, process: &ProcessIdentity) -> Fate {
+        if let Some(hook) = take(&self.at_fate) {
+            hook();
+        }
+        System.fate(process)
+    }
+
+    fn descends(&self, pid: u32, ancestor: u32) -> bool {
+        System.descends(pid, ancestor)
+    }
+
+    fn handle(&self, pid: u32) -> Result<Option<Box<dyn ProcessHandle>>> {
+        System.handle(pid)
+    }
+}
