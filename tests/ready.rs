@@ -150,31 +150,26 @@ fn whoever_is_waited_for_has_ended() {
     }
     let folder = tempfile::tempdir().unwrap();
     let keeper = Keeper::open_at(folder.path().join("database.db")).unwrap();
-    let mut child = Command::new("true").spawn().unwrap();
-    // A zombie listens as little as one that was waited for.
-    for waited in [false, true] {
-        if waited {
-            child.wait().unwrap();
-        }
-        let ready = Ready::port(12_400).by(child.id());
+    let check = |ready: Ready, pid: u32| {
         let begin = Instant::now();
         let error = keeper.wait_ready(ready, LONG).unwrap_err();
         assert!(begin.elapsed() < SOON, "it waited");
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
         let shown = error.to_string();
-        assert!(shown.contains("which has ended"), "{shown}");
-    }
+        let who = format!("process {pid}, which has ended");
+        assert!(shown.contains(&who), "{shown}");
+    };
+    let mut child = Command::new("true").spawn().unwrap();
+    let pid = child.id();
+    // A zombie listens as little as one that was waited for.
+    check(Ready::port(12_400).by(pid), pid);
+    child.wait().unwrap();
+    check(Ready::port(12_400).by(pid), pid);
 
     let mut agent = Agent::start(TEST, keeper.path());
     let port = agent.number("lease 12401-12499");
     agent.kill();
-    let begin = Instant::now();
-    let error = keeper.wait_ready(port, LONG).unwrap_err();
-    assert!(begin.elapsed() < SOON, "it waited");
-    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    let shown = error.to_string();
-    let who = format!("process {}, which has ended", agent.pid());
-    assert!(shown.contains(&who), "{shown}");
+    check(Ready::port(port), agent.pid());
 }
 
 /// The pid of the lease's owner is a stranger's by now, who listens on the port.

@@ -2,11 +2,12 @@
 #![allow(dead_code, reason = "every test program uses a part of it")]
 
 use std::{
+    collections::HashSet,
     fmt,
     ops::RangeInclusive,
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
 };
 
@@ -23,7 +24,7 @@ type Hook = Box<dyn FnOnce() + Send>;
 #[derive(Default)]
 pub struct Altered {
     later: AtomicI64,
-    pub blind: AtomicBool,
+    lied_about: Mutex<Option<HashSet<u16>>>,
     at_fate: Mutex<Option<Hook>>,
     at_now: Mutex<Option<Hook>>,
 }
@@ -31,6 +32,11 @@ pub struct Altered {
 impl Altered {
     pub fn forward(&self, seconds: i64) {
         self.later.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// Calls each port free the next time, as if it was taken just after that.
+    pub fn blind(&self) {
+        *self.lied_about.lock().unwrap() = Some(HashSet::new());
     }
 
     /// Happens the next time that somebody asks what became of a process.
@@ -64,7 +70,9 @@ impl Host for Altered {
     }
 
     fn probe(&self, port: u16) -> Result<Probe> {
-        if self.blind.load(Ordering::SeqCst) {
+        if let Some(lied_about) = &mut *self.lied_about.lock().unwrap()
+            && lied_about.insert(port)
+        {
             return Ok(Probe::Free);
         }
         System.probe(port)

@@ -5,13 +5,17 @@ use std::{
     env,
     io::{BufRead, BufReader, Read},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::{Duration, Instant},
 };
+
+use portkeeper_core::host::{Host, ProcessHandle, System};
 
 /// A Python process that holds sockets until it is dropped.
 pub struct Holder {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
+    handle: Option<Box<dyn ProcessHandle>>,
     pub pid: u32,
     pub port: u16,
 }
@@ -45,8 +49,13 @@ impl Holder {
         let mut line = String::new();
         stdout.read_line(&mut line).expect("it prints a line");
         let (pid, port) = line.trim().split_once(' ').expect("a pid and a port");
+        let pid = pid.parse().expect("a pid");
+        // Behind a wrapper the number may be another process's here.
+        let is_here = wrapper.is_empty();
+        let handle = is_here.then(|| System.handle(pid).expect("a handle"));
         Self {
-            pid: pid.parse().expect("a pid"),
+            handle: handle.flatten(),
+            pid,
             port: port.parse().expect("a port"),
             child,
             stdin,
@@ -61,6 +70,10 @@ impl Drop for Holder {
         // The end of its output is the end of the process, also of one that is nobody's child.
         let mut rest = String::new();
         let _ = self.stdout.read_to_string(&mut rest);
+        // Its sockets may close a moment later than its output.
+        if let Some(process) = &self.handle {
+            let _ = process.wait(Instant::now() + Duration::from_secs(30));
+        }
         let _ = self.child.wait();
     }
 }
