@@ -99,10 +99,10 @@ impl Keeper {
                 .ok_or(Error::PortNotFound(port))
         };
         let row = claim(self)?;
-        if self.sweep_rows(std::slice::from_ref(&row))?.is_empty() {
-            return Ok(row);
+        if self.sweep_rows(std::slice::from_ref(&row))? {
+            return claim(self);
         }
-        claim(self)
+        Ok(row)
     }
 
     /// The error for a port of ours that could not be bound.
