@@ -174,6 +174,7 @@ END;
 -- One history row for each change of a claim. A change is a difference in what the claim is; timestamps
 -- are none, and neither is anything about a port that is and stays free. A release names the project
 -- that had the port, not one that the same statement put there. A hand-over is one row, the new owner's.
+-- No row is older than the last one of its port, whatever the clock says, or it would be sorted before it.
 
 CREATE TRIGGER track_port_changes
 AFTER UPDATE ON ports
@@ -195,7 +196,7 @@ BEGIN
         CASE NEW.status WHEN 'free' THEN 'released' ELSE NEW.status END,
         CASE NEW.status WHEN 'free' THEN OLD.projectName ELSE NEW.projectName END,
         CASE NEW.status WHEN 'free' THEN OLD.description ELSE NEW.description END,
-        strftime('%Y-%m-%dT%H:%M:%SZ', 'now'),
+        max(strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), coalesce((SELECT max(performedAt) FROM port_history WHERE port = NEW.number), '')),
         CASE
             WHEN OLD.status <> 'free' AND NEW.status <> 'free' AND NEW.projectName IS NOT OLD.projectName
             THEN json_object(
@@ -222,7 +223,7 @@ BEGIN
         CASE NEW.status WHEN 'free' THEN 'released' ELSE NEW.status END,
         CASE NEW.status WHEN 'free' THEN old.projectName ELSE NEW.projectName END,
         CASE NEW.status WHEN 'free' THEN old.description ELSE NEW.description END,
-        strftime('%Y-%m-%dT%H:%M:%SZ', 'now'),
+        max(strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), coalesce((SELECT max(performedAt) FROM port_history WHERE port = NEW.number), '')),
         CASE
             WHEN old.number IS NULL THEN json_object('reason', 'inserted by another writer')
             WHEN old.status <> 'free' AND NEW.status <> 'free' AND NEW.projectName IS NOT old.projectName
@@ -273,7 +274,7 @@ BEGIN
     INSERT INTO port_history (port, action, projectName, description, performedAt, details)
     VALUES (
         OLD.number, 'released', OLD.projectName, OLD.description,
-        strftime('%Y-%m-%dT%H:%M:%SZ', 'now'),
+        max(strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), coalesce((SELECT max(performedAt) FROM port_history WHERE port = OLD.number), '')),
         json_object('reason', 'deleted by another writer')
     );
 END;
@@ -326,8 +327,8 @@ BEGIN
         THEN RAISE(ABORT, 'projectName must be a text that is not blank')
         WHEN typeof(NEW.description) NOT IN ('text', 'null')
         THEN RAISE(ABORT, 'description must be a text or NULL')
-        WHEN typeof(NEW.pid) NOT IN ('integer', 'null')
-        THEN RAISE(ABORT, 'pid must be an integer or NULL')
+        WHEN typeof(NEW.pid) NOT IN ('integer', 'null') OR NEW.pid NOT BETWEEN 0 AND 4294967295
+        THEN RAISE(ABORT, 'pid must be an integer from 0 to 4294967295 or NULL')
         WHEN typeof(NEW.processName) NOT IN ('text', 'null')
         THEN RAISE(ABORT, 'processName must be a text or NULL')
         WHEN strftime('%s', NEW.reservedAt) IS NULL
@@ -372,8 +373,9 @@ BEGIN
         THEN RAISE(ABORT, 'projectName must be a text that is not blank')
         WHEN NEW.description IS NOT OLD.description AND typeof(NEW.description) NOT IN ('text', 'null')
         THEN RAISE(ABORT, 'description must be a text or NULL')
-        WHEN NEW.pid IS NOT OLD.pid AND typeof(NEW.pid) NOT IN ('integer', 'null')
-        THEN RAISE(ABORT, 'pid must be an integer or NULL')
+        WHEN NEW.pid IS NOT OLD.pid
+            AND (typeof(NEW.pid) NOT IN ('integer', 'null') OR NEW.pid NOT BETWEEN 0 AND 4294967295)
+        THEN RAISE(ABORT, 'pid must be an integer from 0 to 4294967295 or NULL')
         WHEN NEW.processName IS NOT OLD.processName AND typeof(NEW.processName) NOT IN ('text', 'null')
         THEN RAISE(ABORT, 'processName must be a text or NULL')
         WHEN NEW.reservedAt IS NOT OLD.reservedAt AND strftime('%s', NEW.reservedAt) IS NULL
@@ -412,6 +414,12 @@ BEGIN
         WHEN (typeof(NEW.port) <> 'integer' OR NEW.port NOT BETWEEN 1 AND 65535)
             AND NOT EXISTS (SELECT 1 FROM ports WHERE number = NEW.port)
         THEN RAISE(ABORT, 'port must be an integer from 1 to 65535')
+        WHEN typeof(NEW.projectName) NOT IN ('text', 'null')
+        THEN RAISE(ABORT, 'projectName must be a text or NULL')
+        WHEN typeof(NEW.description) NOT IN ('text', 'null')
+        THEN RAISE(ABORT, 'description must be a text or NULL')
+        WHEN typeof(NEW.performedBy) NOT IN ('text', 'null')
+        THEN RAISE(ABORT, 'performedBy must be a text or NULL')
         WHEN strftime('%s', NEW.performedAt) IS NULL
         THEN RAISE(ABORT, 'performedAt must be a date and time such as 2024-01-20T10:30:00Z')
         WHEN CASE

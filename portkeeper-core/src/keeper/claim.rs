@@ -84,7 +84,7 @@ impl Keeper {
         let mut row = self.row(port)?;
         if let Some(claim) = &row
             && claim.project_name != request.project
-            && !self.sweep_rows(std::slice::from_ref(claim))?.is_empty()
+            && self.sweep_rows(std::slice::from_ref(claim))?
         {
             row = self.row(port)?;
         }

@@ -99,12 +99,10 @@ impl Keeper {
                 .ok_or(Error::PortNotFound(port))
         };
         let row = claim()?;
-        if row.lease.is_none() {
-            return Ok(row);
+        if self.sweep_rows(std::slice::from_ref(&row))? {
+            return claim();
         }
-        // A lease may end without a change of the claim, so what the sweep reports is not enough.
-        self.sweep_rows(std::slice::from_ref(&row))?;
-        claim()
+        Ok(row)
     }
 
     /// The error for a port of ours that could not be bound.

@@ -47,7 +47,7 @@ impl Keeper {
         self.sweep_served_roles(&plan)?;
         match self.grant(&plan) {
             // Ports of dead owners may be all that is missing.
-            Err(Error::RangeExhausted { .. }) if !self.sweep()?.is_empty() => self.grant(&plan),
+            Err(Error::RangeExhausted { .. }) if self.sweep()? => self.grant(&plan),
             result => result,
         }
     }

@@ -50,22 +50,25 @@ impl Keeper {
         Ok(())
     }
 
-    /// Ends what has ended, of all claims.
-    pub(super) fn sweep(&self) -> Result<Vec<StatusChange>> {
+    /// Ends what has ended, of all claims, and tells whether anything had.
+    pub(super) fn sweep(&self) -> Result<bool> {
         let rows = self.store.read_one(|db| Ok(ports::conditional(db)?))?;
         self.sweep_rows(&rows)
     }
 
-    /// Ends what has ended, of these claims. The machine is looked at before the transaction.
-    pub(super) fn sweep_rows(&self, rows: &[Reservation]) -> Result<Vec<StatusChange>> {
+    /// Ends what has ended, of these claims, and tells whether their rows have to be read again. The
+    /// machine is looked at before the transaction.
+    pub(super) fn sweep_rows(&self, rows: &[Reservation]) -> Result<bool> {
         let ended = self.ended(rows, None)?;
         if ended.is_empty() {
-            return Ok(Vec::new());
+            return Ok(false);
         }
         let journal = Journal::new(self);
-        self.store.write(self.durability(Durability::Normal), |tx| {
-            settle(tx, &journal, &ended)
-        })
+        self.store
+            .write(self.durability(Durability::Normal), |tx| {
+                settle(tx, &journal, &ended)
+            })?;
+        Ok(true)
     }
 
     /// Which of these claims have ended. `listeners` are all of the machine's, where they are known.

@@ -2,8 +2,12 @@
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, SubsecRound, Utc};
 
-/// The stored form.
+/// The last second that the stored form can name.
+const LAST: i64 = 253_402_300_799;
+
+/// The stored form; a time after the year 9999 is its last second.
 pub(crate) fn format(time: DateTime<Utc>) -> String {
+    let time = DateTime::from_timestamp(time.timestamp().min(LAST), 0).unwrap_or(time);
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
@@ -37,5 +41,9 @@ mod tests {
             assert_eq!(format(time), "2024-01-20T10:30:00Z");
         }
         assert_eq!(parse("yesterday"), None);
+        assert_eq!(
+            format(chrono::DateTime::<chrono::Utc>::MAX_UTC),
+            "9999-12-31T23:59:59Z"
+        );
     }
 }

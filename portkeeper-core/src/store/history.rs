@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, ToSql, params};
 
 use crate::{
-    model::Details,
-    model::{Action, HistoryEntry, timestamp},
+    model::{Action, Details, HistoryEntry, timestamp},
+    store::ports::text,
 };
 
 /// The unary plus keeps SQLite from taking the bounds of a port for a reason to walk its index.
@@ -37,9 +37,13 @@ pub(crate) struct Sought<'a> {
     pub(crate) limit: u32,
 }
 
+/// Adds an entry. It is never older than the last one of its port, whatever the clock says: order is
+/// by time, and the newest entry must be the last that was made.
 pub(crate) fn append(db: &Connection, entry: &NewEntry<'_>) -> rusqlite::Result<()> {
     const SQL: &str = "INSERT INTO port_history (port, action, projectName, description, \
-         performedBy, performedAt, details) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+         performedBy, performedAt, details) VALUES (?1, ?2, ?3, ?4, ?5, max(?6, coalesce(( \
+         SELECT performedAt FROM port_history WHERE port = ?1 \
+         ORDER BY performedAt DESC, id DESC LIMIT 1), '')), ?7)";
     db.prepare_cached(SQL)?.execute(params![
         entry.port,
         entry.action.as_str(),
@@ -117,16 +121,16 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
         "killed" => Action::Killed,
         _ => Action::Reserved,
     };
-    let performed_at = row.get_ref(6)?.as_str()?;
-    let details: Option<String> = row.get(7)?;
+    let performed_at = text(row, 6)?.unwrap_or_default();
+    let details = text(row, 7)?;
     Ok(HistoryEntry {
         id: row.get(0)?,
         port: row.get(1)?,
         action,
-        project_name: row.get(3)?,
-        description: row.get(4)?,
-        performed_by: row.get(5)?,
-        performed_at: timestamp::parse(performed_at).unwrap_or(DateTime::UNIX_EPOCH),
+        project_name: text(row, 3)?,
+        description: text(row, 4)?,
+        performed_by: text(row, 5)?,
+        performed_at: timestamp::parse(&performed_at).unwrap_or(DateTime::UNIX_EPOCH),
         details: details
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default(),

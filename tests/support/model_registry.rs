@@ -1,0 +1,576 @@
+//! What the registry is meant to be after each operation, in the simplest words: maps, no SQL.
+
+use std::collections::BTreeMap;
+
+use portkeeper_core::{
+    Action, ErrorKind, Process, ProcessIdentity, Reservation, Status, Strategy,
+    host::{Fate, Probe},
+};
+use sha2::{Digest, Sha256};
+
+use super::machine::{KEPT_BACK, Machine, Slot, is_own, pid, time};
+
+/// Some of its ports are refused by browsers, and one is kept back by the administrator.
+pub const RANGE: std::ops::RangeInclusive<u16> = 6660..=6672;
+const BLOCKED: std::ops::RangeInclusive<u16> = 6665..=6669;
+
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    /// Also those that are free again.
+    pub rows: BTreeMap<u16, Row>,
+    /// What happened to each port, oldest first.
+    pub history: BTreeMap<u16, Vec<Entry>>,
+    swept: Option<i64>,
+    leases: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub project: &'static str,
+    pub status: Status,
+    pub description: Option<&'static str>,
+    pub process: Option<Process>,
+    pub reserved_at: i64,
+    pub last_seen_at: Option<i64>,
+    pub updated_at: i64,
+    pub auto_release: bool,
+    pub lease: Option<Lease>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lease {
+    /// Stands for the random id: equal numbers, equal ids.
+    pub id: u64,
+    pub role: Option<&'static str>,
+    pub owner: Option<ProcessIdentity>,
+    pub expires_at: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    pub action: Action,
+    pub project: String,
+    pub at: i64,
+    pub reason: String,
+}
+
+/// A request, also one for a lease.
+#[derive(Debug, Clone)]
+pub struct Want {
+    pub project: &'static str,
+    pub roles: Vec<&'static str>,
+    pub count: usize,
+    pub strategy: Strategy,
+    pub owner: Option<Slot>,
+    pub ttl: Option<i64>,
+    pub avoid: Option<u16>,
+    pub description: Option<&'static str>,
+}
+
+impl Want {
+    fn slots(&self) -> Vec<Option<&'static str>> {
+        if self.roles.is_empty() {
+            vec![None; self.count]
+        } else {
+            self.roles.iter().copied().map(Some).collect()
+        }
+    }
+}
+
+/// Port, status before, status after.
+pub type Change = (u16, Status, Status);
+
+impl Registry {
+    /// The claim on a port.
+    pub fn claim(&self, port: u16) -> Option<&Row> {
+        let row = self.rows.get(&port)?;
+        (row.status != Status::Free).then_some(row)
+    }
+
+    pub fn reserve(
+        &mut self,
+        machine: &Machine,
+        project: &'static str,
+        port: u16,
+        description: Option<&'static str>,
+        adopt: bool,
+    ) -> Result<Vec<u16>, ErrorKind> {
+        if self.claim(port).is_some_and(|row| row.project != project) {
+            self.sweep(machine, Some(port));
+        }
+        match self.claim(port) {
+            Some(row) if row.project != project => return Err(ErrorKind::PortReserved),
+            Some(_) => {
+                self.reserve_again(port, description, machine.now);
+                return Ok(vec![port]);
+            }
+            None => {}
+        }
+        let stranger = machine.sockets().find(|socket| socket.port == port);
+        if !adopt && stranger.is_some_and(|socket| !socket.pid().is_some_and(is_own)) {
+            return Err(ErrorKind::PortInUse);
+        }
+        self.rows.insert(
+            port,
+            Row::fresh(project, description.and_then(not_empty), machine.now),
+        );
+        self.note(port, Action::Reserved, machine.now, "requested");
+        Ok(vec![port])
+    }
+
+    /// The project reserves what it has.
+    fn reserve_again(&mut self, port: u16, description: Option<&'static str>, now: i64) {
+        let row = self.rows.get_mut(&port).unwrap();
+        let before = row.clone();
+        row.make_lasting();
+        if let Some(description) = description {
+            row.description = not_empty(description);
+        }
+        if *row != before {
+            row.updated_at = now;
+            let action = action(row.status);
+            self.note(port, action, now, "updated");
+        }
+    }
+
+    /// `given` is what the engine chose; only a random choice is believed, where it is a possible one.
+    pub fn request(
+        &mut self,
+        machine: &Machine,
+        want: &Want,
+        given: &[u16],
+    ) -> Result<Vec<u16>, ErrorKind> {
+        let owner = match want.owner.map(|slot| machine.identity(pid(slot))) {
+            None => None,
+            Some(Ok(Some(identity))) => Some(identity),
+            Some(Ok(None)) => return Err(ErrorKind::InvalidInput),
+            Some(Err(error)) => return Err(error.kind()),
+        };
+        if self.swept.replace(machine.now) != Some(machine.now) {
+            self.sweep(machine, None);
+        }
+        let granted = self.grant(machine, want, owner.as_ref(), given);
+        if granted == Err(ErrorKind::RangeExhausted) && !self.sweep(machine, None).is_empty() {
+            return self.grant(machine, want, owner.as_ref(), given);
+        }
+        granted
+    }
+
+    fn grant(
+        &mut self,
+        machine: &Machine,
+        want: &Want,
+        owner: Option<&ProcessIdentity>,
+        given: &[u16],
+    ) -> Result<Vec<u16>, ErrorKind> {
+        let slots = want.slots();
+        let had: Vec<Option<u16>> = slots
+            .iter()
+            .map(|role| role.and_then(|role| self.port_of_role(want.project, role)))
+            .collect();
+        let fresh = self.choose(machine, want, &slots, &had, given)?;
+        for port in had.iter().flatten() {
+            let earlier = self.rows[port].owner();
+            if let (Some(owner), Some(earlier)) = (owner, earlier)
+                && owner != earlier
+                && machine.fate(earlier) != Fate::Dead
+            {
+                return Err(ErrorKind::PortReserved);
+            }
+        }
+
+        let mut fresh = fresh.into_iter();
+        let mut ports = Vec::new();
+        for (role, had) in slots.into_iter().zip(had) {
+            let port = match had {
+                Some(port) => {
+                    self.renew(port, machine.now, want, owner);
+                    port
+                }
+                None => {
+                    let port = fresh.next().unwrap();
+                    self.claim_anew(port, role, machine.now, want, owner);
+                    port
+                }
+            };
+            ports.push(port);
+        }
+        Ok(ports)
+    }
+
+    fn port_of_role(&self, project: &str, role: &str) -> Option<u16> {
+        let mut rows = self.rows.iter();
+        let found = rows.find(|(_, row)| {
+            let theirs = row.lease.as_ref().and_then(|lease| lease.role);
+            row.status != Status::Free && row.project == project && theirs == Some(role)
+        });
+        found.map(|(port, _)| *port)
+    }
+
+    fn choose(
+        &self,
+        machine: &Machine,
+        want: &Want,
+        slots: &[Option<&str>],
+        had: &[Option<u16>],
+        given: &[u16],
+    ) -> Result<Vec<u16>, ErrorKind> {
+        let is_avoided =
+            |port| BLOCKED.contains(&port) || port == KEPT_BACK || want.avoid == Some(port);
+        let mut usable: Vec<u16> = RANGE
+            .filter(|port| self.claim(*port).is_none() && !is_avoided(*port))
+            .filter(|port| machine.probe(*port) == Probe::Free)
+            .collect();
+        let missing: Vec<usize> = (0..slots.len()).filter(|at| had[*at].is_none()).collect();
+        let count = missing.len();
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        if usable.len() < count {
+            return Err(ErrorKind::RangeExhausted);
+        }
+        match want.strategy {
+            Strategy::Lowest => usable.truncate(count),
+            Strategy::Contiguous => {
+                let mut runs = usable.windows(count);
+                let run = runs.find(|run| usize::from(run[count - 1] - run[0]) == count - 1);
+                return run.map(<[u16]>::to_vec).ok_or(ErrorKind::RangeExhausted);
+            }
+            Strategy::Stable => {
+                let mut chosen = Vec::new();
+                for at in missing {
+                    let name = format!("{}/{}", want.project, slots[at].unwrap_or_default());
+                    let start = stable_start(&name);
+                    let after = usable.iter().position(|port| *port >= start);
+                    chosen.push(usable.remove(after.unwrap_or(0)));
+                }
+                return Ok(chosen);
+            }
+            // Refused for another reason: any choice will do.
+            _ if given.is_empty() => usable.truncate(count),
+            _ => {
+                let chosen: Vec<u16> = missing.iter().map(|at| given[*at]).collect();
+                for port in &chosen {
+                    let at = usable.iter().position(|usable| usable == port);
+                    usable.remove(at.unwrap_or_else(|| panic!("{port} could not be chosen")));
+                }
+                return Ok(chosen);
+            }
+        }
+        Ok(usable)
+    }
+
+    fn claim_anew(
+        &mut self,
+        port: u16,
+        role: Option<&'static str>,
+        now: i64,
+        want: &Want,
+        owner: Option<&ProcessIdentity>,
+    ) {
+        let mut row = Row::fresh(want.project, want.description.and_then(not_empty), now);
+        row.auto_release = owner.is_some();
+        if role.is_some() || owner.is_some() || want.ttl.is_some() {
+            row.lease = Some(Lease {
+                id: self.new_lease(),
+                role,
+                owner: owner.cloned(),
+                expires_at: want.ttl.map(|ttl| now + ttl),
+            });
+        }
+        self.rows.insert(port, row);
+        self.note(port, Action::Reserved, now, "requested");
+    }
+
+    fn renew(&mut self, port: u16, now: i64, want: &Want, owner: Option<&ProcessIdentity>) {
+        let id = self.new_lease();
+        let row = self.rows.get_mut(&port).unwrap();
+        let before = row.clone();
+        if owner.is_none() && want.ttl.is_none() {
+            row.make_lasting();
+        }
+        let mut reason = (*row != before).then_some("updated");
+        if let Some(description) = want.description.map(not_empty)
+            && row.description != description
+        {
+            row.description = description;
+            reason = Some("updated");
+        }
+        let lease = row.lease.as_mut().unwrap();
+        if let Some(owner) = owner {
+            // A living one was refused before.
+            if lease.owner.as_ref().is_some_and(|earlier| earlier != owner) {
+                reason = Some("taken over from a process that ended");
+            }
+            lease.owner = Some(owner.clone());
+            lease.id = id;
+        }
+        if let Some(ttl) = want.ttl {
+            lease.expires_at = Some(now + ttl);
+        }
+        if let Some(reason) = reason {
+            row.updated_at = now;
+            let action = action(row.status);
+            self.note(port, action, now, reason);
+        }
+    }
+
+    pub fn release(
+        &mut self,
+        now: i64,
+        port: u16,
+        only_of: Option<&str>,
+    ) -> Result<Vec<u16>, ErrorKind> {
+        match self.claim(port) {
+            None => Err(ErrorKind::PortNotFound),
+            Some(row) if only_of.is_some_and(|project| project != row.project) => {
+                Err(ErrorKind::PortReserved)
+            }
+            Some(_) => {
+                self.free(port, now, "requested");
+                Ok(vec![port])
+            }
+        }
+    }
+
+    pub fn release_project(&mut self, now: i64, project: &str) -> Result<Vec<u16>, ErrorKind> {
+        let claimed = self.rows.iter();
+        let ports: Vec<u16> = claimed
+            .filter(|(_, row)| row.status != Status::Free && row.project == project)
+            .map(|(port, _)| *port)
+            .collect();
+        for port in &ports {
+            self.free(*port, now, "requested");
+        }
+        Ok(ports)
+    }
+
+    /// A guard of these leases is dropped.
+    pub fn give_back(&mut self, now: i64, leases: &[(u16, u64)]) {
+        for (port, id) in leases {
+            let row = &self.rows[port];
+            if row.lease.as_ref().is_some_and(|lease| lease.id == *id) {
+                if row.auto_release {
+                    self.free(*port, now, "its lease was given back");
+                } else {
+                    self.vacate(*port);
+                }
+            }
+        }
+    }
+
+    /// Ends what has ended, on every port or on one.
+    pub fn sweep(&mut self, machine: &Machine, only: Option<u16>) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let ports: Vec<u16> = self.rows.keys().copied().collect();
+        for port in ports {
+            let row = self.rows[&port].clone();
+            let Some(lease) = &row.lease else { continue };
+            if only.is_some_and(|only| only != port) {
+                continue;
+            }
+            let listener = machine.listener(port);
+            let heir = listener.as_ref().map(|socket| socket.processes.first());
+            let to = if lease.expires_at.is_some_and(|end| end <= machine.now) {
+                self.free(port, machine.now, "its time was over");
+                Status::Free
+            } else if !lease
+                .owner
+                .as_ref()
+                .is_some_and(|owner| machine.fate(owner) == Fate::Dead)
+            {
+                continue;
+            } else {
+                match heir {
+                    // Who listens cannot be told: nothing ends.
+                    Some(None) => continue,
+                    _ if !row.auto_release => {
+                        self.vacate(port);
+                        continue;
+                    }
+                    None => {
+                        self.free(port, machine.now, "its process ended");
+                        Status::Free
+                    }
+                    Some(Some(process)) => {
+                        let id = self.new_lease();
+                        let row = self.rows.get_mut(&port).unwrap();
+                        row.status = Status::InUse;
+                        row.process = Some(process.clone());
+                        row.last_seen_at = Some(machine.now);
+                        row.updated_at = machine.now;
+                        let lease = row.lease.as_mut().unwrap();
+                        lease.id = id;
+                        lease.owner = machine.identity(process.pid).unwrap();
+                        let reason = "its process ended, and another one listens";
+                        self.note(port, Action::InUse, machine.now, reason);
+                        Status::InUse
+                    }
+                }
+            };
+            changes.push((port, row.status, to));
+        }
+        changes
+    }
+
+    /// Brings every claim into the state of its port, except for those that changed since the machine
+    /// was looked at.
+    pub fn scan(&mut self, machine: &Machine, newer: &[u16]) -> Vec<Change> {
+        let mut changes = self.sweep(machine, None);
+        let settled: Vec<u16> = changes.iter().map(|change| change.0).collect();
+        let now = machine.now;
+        for (port, row) in &mut self.rows {
+            let is_settled = settled.contains(port) || newer.contains(port);
+            if row.status == Status::Free || is_settled {
+                continue;
+            }
+            let before = row.status;
+            let reason = match machine.listener(*port) {
+                None if before == Status::Reserved => continue,
+                None => {
+                    row.status = Status::Reserved;
+                    row.process = None;
+                    "listener gone"
+                }
+                Some(socket) => {
+                    row.last_seen_at = Some(now);
+                    let process = socket.processes.first();
+                    let is_news = process.is_some() && row.process.as_ref() != process;
+                    if before == Status::InUse && !is_news {
+                        continue;
+                    }
+                    row.status = Status::InUse;
+                    row.process = process.cloned();
+                    "listener found"
+                }
+            };
+            row.updated_at = now;
+            changes.push((*port, before, row.status));
+            let entry = Entry {
+                action: action(row.status),
+                project: row.project.to_owned(),
+                at: now,
+                reason: reason.to_owned(),
+            };
+            self.history.entry(*port).or_default().push(entry);
+        }
+        changes.sort_unstable_by_key(|change| change.0);
+        changes
+    }
+
+    fn free(&mut self, port: u16, now: i64, reason: &str) {
+        let row = self.rows.get_mut(&port).unwrap();
+        row.status = Status::Free;
+        row.process = None;
+        row.updated_at = now;
+        row.auto_release = false;
+        row.lease = None;
+        self.note(port, Action::Released, now, reason);
+    }
+
+    /// Takes the owner from a claim that lasts without one.
+    fn vacate(&mut self, port: u16) {
+        let id = self.new_lease();
+        let row = self.rows.get_mut(&port).unwrap();
+        row.lease = row
+            .lease
+            .take()
+            .filter(|lease| lease.role.is_some() || lease.expires_at.is_some())
+            .map(|lease| Lease {
+                id,
+                owner: None,
+                ..lease
+            });
+    }
+
+    fn note(&mut self, port: u16, action: Action, at: i64, reason: &str) {
+        let entry = Entry {
+            action,
+            project: self.rows[&port].project.to_owned(),
+            at,
+            reason: reason.to_owned(),
+        };
+        self.history.entry(port).or_default().push(entry);
+    }
+
+    fn new_lease(&mut self) -> u64 {
+        self.leases += 1;
+        self.leases
+    }
+}
+
+impl Row {
+    fn fresh(project: &'static str, description: Option<&'static str>, now: i64) -> Self {
+        Self {
+            project,
+            status: Status::Reserved,
+            description,
+            process: None,
+            reserved_at: now,
+            last_seen_at: None,
+            updated_at: now,
+            auto_release: false,
+            lease: None,
+        }
+    }
+
+    /// Neither a process nor a time ends it from now on.
+    fn make_lasting(&mut self) {
+        self.auto_release = false;
+        if let Some(lease) = &mut self.lease {
+            lease.expires_at = None;
+        }
+    }
+
+    fn owner(&self) -> Option<&ProcessIdentity> {
+        self.lease.as_ref()?.owner.as_ref()
+    }
+
+    /// The row as the engine returns it, with the lease id that `real` has.
+    pub fn reservation(&self, port: u16, real: &Reservation) -> Reservation {
+        let id = real.lease.as_ref().map(|lease| lease.id.clone());
+        Reservation {
+            number: port,
+            project_name: self.project.to_owned(),
+            description: self.description.map(str::to_owned),
+            status: self.status,
+            pid: self.process.as_ref().map(|process| process.pid),
+            process_name: self.process.as_ref().map(|process| process.name.clone()),
+            reserved_at: time(self.reserved_at),
+            last_seen_at: self.last_seen_at.map(time),
+            updated_at: time(self.updated_at),
+            auto_release: self.auto_release,
+            tags: Vec::new(),
+            metadata: serde_json::Map::new(),
+            lease: self
+                .lease
+                .as_ref()
+                .map(|lease| portkeeper_core::LeaseTerms {
+                    id: id.unwrap_or_default(),
+                    role: lease.role.map(str::to_owned),
+                    owner: lease.owner.clone(),
+                    held: false,
+                    expires_at: lease.expires_at.map(time),
+                }),
+        }
+    }
+}
+
+fn action(status: Status) -> Action {
+    match status {
+        Status::Free => Action::Released,
+        Status::Reserved => Action::Reserved,
+        Status::InUse => Action::InUse,
+    }
+}
+
+fn not_empty(text: &'static str) -> Option<&'static str> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn stable_start(name: &str) -> u16 {
+    let digest = Sha256::digest(name.as_bytes());
+    let number = u64::from_be_bytes(digest[..8].try_into().unwrap());
+    let offset = number % u64::try_from(RANGE.len()).unwrap();
+    RANGE.start() + u16::try_from(offset).unwrap()
+}
