@@ -82,7 +82,7 @@ pub enum Error {
     },
 
     /// The range holds too few free ports.
-    #[error("{found} of {wanted} ports are free in {}..={}: {held}", range.0, range.1)]
+    #[error("{found} of {wanted} ports can be had in {}..={}: {held}", range.0, range.1)]
     RangeExhausted {
         /// How many ports were asked for.
         wanted: usize,

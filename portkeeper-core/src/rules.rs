@@ -14,8 +14,8 @@ mod verdict;
 
 pub(crate) use avoid::{Avoid, held_phrase};
 pub(crate) use choose::{Choice, PortSet, choose};
-pub(crate) use claim::{Reserve, Wish, claim_action, hand_back, release, reserve};
-pub(crate) use grant::{Granted, Terms};
+pub(crate) use claim::{Reserve, Wish, claim_action, hand_back, is_mine, release, reserve};
+pub(crate) use grant::Terms;
 pub(crate) use kill::{Target, after_kill, kill_details, listening_processes, spared, was_claimed};
 pub(crate) use lease::{LeaseState, lease_state};
 pub(crate) use scan::{Transition, main_process, scan_changes};

@@ -1,6 +1,6 @@
 //! Bounds of what callers may give, checked once at the border of the engine.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{collections::HashSet, ops::RangeInclusive, time::Duration};
 
 use chrono::TimeDelta;
 
@@ -54,9 +54,19 @@ pub(crate) fn role(name: &str) -> Result<()> {
 
 /// Roles, each once.
 pub(crate) fn roles(roles: &[String]) -> Result<()> {
-    for (position, name) in roles.iter().enumerate() {
+    let most = usize::from(u16::MAX);
+    if roles.len() > most {
+        let given = format!("({} of them)", roles.len());
+        return Err(Error::invalid(
+            "roles",
+            given,
+            format!("are more than {most}"),
+        ));
+    }
+    let mut seen = HashSet::with_capacity(roles.len());
+    for name in roles {
         role(name)?;
-        if roles.iter().take(position).any(|earlier| earlier == name) {
+        if !seen.insert(name) {
             return Err(Error::invalid("role", name, "is asked for twice"));
         }
     }

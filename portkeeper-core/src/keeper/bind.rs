@@ -7,6 +7,7 @@ use crate::{
     keeper::{Keeper, Lease},
     model::Reservation,
     request::PortRequest,
+    store::leases,
 };
 
 /// How many ports are tried when strangers take them between the choice and the bind.
@@ -43,8 +44,10 @@ impl Keeper {
             ));
         }
         let mut request = request;
-        let mut tried: Vec<u16> = Vec::new();
+        let mut tries = 0;
         loop {
+            // The port of a role that the project has is always the same one.
+            let is_final = tries == TRIES || self.has_role(&request)?;
             let lease = self.lease(request.clone())?;
             let port = lease.port();
             let error = match TcpListener::bind((request.address, port)) {
@@ -55,22 +58,31 @@ impl Keeper {
                 let address = request.address.to_string();
                 return Err(Error::invalid("address", address, "is not this machine's"));
             }
-            // The port of a role is always the same one; another cannot be had instead.
-            let is_final = tried.contains(&port) || tried.len() == TRIES;
             if is_final || error.kind() != io::ErrorKind::AddrInUse {
                 return Err(match lease.reservations().first() {
                     Some(row) => self.not_bound(port, row, error),
                     None => Error::Internal("a lease has no port".to_owned()),
                 });
             }
-            tried.push(port);
+            tries += 1;
             request.avoid.push(port.into());
         }
+    }
+
+    fn has_role(&self, request: &PortRequest) -> Result<bool> {
+        let Some(role) = request.roles.first() else {
+            return Ok(false);
+        };
+        let roles = self
+            .store
+            .read_one(|db| Ok(leases::roles(db, &request.project)?))?;
+        Ok(roles.iter().any(|(had, _)| had == role))
     }
 }
 
 /// A leased port and the socket that listens on it; see [`Keeper::bind`].
 #[derive(Debug)]
+#[must_use = "dropping it closes the socket and releases the port"]
 pub struct BoundPort {
     // Closed before the lease ends, so that nobody is given a port that still listens.
     listener: TcpListener,
@@ -123,7 +135,8 @@ mod handoff {
         /// `systemd`: `LISTEN_FDS` is 1 and `LISTEN_PID` the process's own id.
         ///
         /// The descriptor stays open across `exec`, also where it already was number 3. A shell sets
-        /// `LISTEN_PID`, because only the child knows its id, and becomes the program.
+        /// `LISTEN_PID`, because only the child knows its id, and becomes the program; where there is
+        /// no such program, it ends with 127.
         ///
         /// ```
         /// use portkeeper_core::{PortRequest, Strategy};

@@ -1,5 +1,6 @@
 //! One port at a time: look at it, claim it, give it back.
 
+use rusqlite::Connection;
 use serde_json::json;
 
 use crate::{
@@ -7,8 +8,8 @@ use crate::{
     host::{Probe, Wanted},
     keeper::{Journal, Keeper},
     model::{Action, Details, Fate, LeaseTerms, PortState, Protocol, Reservation, Status, Verdict},
-    request::{Claims, Release, ReserveRequest},
-    rules::{self, Reserve, Wish},
+    request::{Claims, Release, ReserveRequest, Strategy},
+    rules::{self, Avoid, Choice, PortSet, Reserve, Wish},
     store::{Durability, Failure, leases, ports},
     value,
 };
@@ -18,7 +19,9 @@ impl Keeper {
     ///
     /// The registry's row costs one read, and a free port one bind probe of a few microseconds;
     /// the sockets of the machine are read only when something has the port. Nothing is written,
-    /// and a server that starts at the same moment is not disturbed.
+    /// and a TCP server that sets `SO_REUSEADDR` and starts at the same moment is not disturbed. The
+    /// price is that a foreign socket which sets the option too, and is bound without listening, is
+    /// not seen: the port is as free for a server as it would be beside a hold.
     ///
     /// ```
     /// # let keeper = portkeeper_core::Keeper::in_memory()?;
@@ -78,48 +81,55 @@ impl Keeper {
 
     fn try_reserve(&self, port: u16, request: &ReserveRequest) -> Result<Reservation> {
         let wish = wish(request)?;
-        let journal = Journal::new(self);
-
         // The machine is looked at before the transaction: no system call may prolong a lock.
-        let mut row = self.row(port)?;
-        if let Some(claim) = &row
-            && claim.project_name != request.project
-            && self.sweep_rows(std::slice::from_ref(claim))?
-        {
-            row = self.row(port)?;
-        }
-        let look = || {
-            if request.adopt {
-                Ok(None)
-            } else {
-                self.stranger(port)
-            }
-        };
         let mut seen = None;
-        let foreseen = rules::reserve(port, row.as_ref(), &wish, journal.now, || {
-            let stranger = look()?;
-            seen = Some(stranger.clone());
-            Ok(stranger)
-        })?;
-        if let Reserve::Unchanged(row) = foreseen {
-            return Ok(row);
-        }
-        self.store.write(self.durability(Durability::Full), |tx| {
-            let row = ports::get(tx, port)?;
-            // The project had the port a moment ago and has lost it since: nobody has looked.
-            let looked = || seen.clone().map_or_else(look, Ok);
-            match rules::reserve(port, row.as_ref(), &wish, journal.now, looked)? {
-                Reserve::Unchanged(row) => Ok(row),
-                Reserve::Changed {
-                    row,
-                    action,
-                    details,
-                } => {
-                    journal.write(tx, &row, action, &details)?;
-                    Ok(row)
-                }
+        loop {
+            let mut row = self.row(port)?;
+            if let Some(claim) = &row
+                && claim.project_name != request.project
+                && self.sweep_rows(std::slice::from_ref(claim))?
+            {
+                row = self.row(port)?;
             }
-        })
+            let look = || {
+                if seen.is_none() {
+                    let stranger = if request.adopt {
+                        None
+                    } else {
+                        self.stranger(port)?
+                    };
+                    seen = Some(stranger);
+                }
+                Ok(seen.clone().flatten())
+            };
+            let foreseen = rules::reserve(port, row.as_ref(), &wish, self.host.now(), look)?;
+            if let Reserve::Unchanged(row) = foreseen {
+                return Ok(row);
+            }
+            let reserved = self.store.write(self.durability(Durability::Full), |tx| {
+                let journal = Journal::new(self);
+                let row = ports::get(tx, port)?;
+                // The project had the port a moment ago and has lost it since: nobody has looked.
+                if seen.is_none() && !rules::is_mine(row.as_ref(), wish.project) {
+                    return Ok(None);
+                }
+                let looked = || Ok(seen.clone().flatten());
+                match rules::reserve(port, row.as_ref(), &wish, journal.now, looked)? {
+                    Reserve::Unchanged(row) => Ok(Some(row)),
+                    Reserve::Changed {
+                        row,
+                        action,
+                        details,
+                    } => {
+                        journal.write(tx, &row, action, &details)?;
+                        Ok(Some(row))
+                    }
+                }
+            })?;
+            if let Some(row) = reserved {
+                return Ok(row);
+            }
+        }
     }
 
     /// Ends claims: of one port, several ports, or a whole project. All of them or none.
@@ -156,9 +166,9 @@ impl Keeper {
                 Vec::new()
             }
         };
-        let journal = Journal::new(self);
         let details = Details::from_iter([("reason".to_owned(), json!("requested"))]);
         self.store.write(self.durability(Durability::Full), |tx| {
+            let journal = Journal::new(self);
             let rows = match &claims {
                 Claims::Ports(_) => numbers
                     .iter()
@@ -265,20 +275,24 @@ impl Keeper {
         refusal
     }
 
+    /// The next port above that a request would give.
     fn next_free(&self, port: u16) -> Result<Option<u16>> {
         let Some(first) = port.checked_add(1) else {
             return Ok(None);
         };
         let range = first..=u16::MAX;
-        let claimed = self.store.read_one(|db| Ok(ports::claimed(db, &range)?))?;
-        for candidate in range {
-            if claimed.binary_search(&candidate).is_err()
-                && self.host.probe(candidate)? == Probe::Free
-            {
-                return Ok(Some(candidate));
-            }
-        }
-        Ok(None)
+        let claimed = |db: &Connection| Ok(ports::claimed(db, &range)?);
+        let claimed: PortSet = self.store.read_one(claimed)?.into_iter().collect();
+        let avoid = Avoid::new([], self.host.reserved_ports(), self.host.ephemeral_ports());
+        let choice = rules::choose(Strategy::Lowest, &range, 1, "", 0, |port| {
+            Ok(!claimed.contains(port)
+                && avoid.reason(port).is_none()
+                && self.host.probe(port)? == Probe::Free)
+        })?;
+        Ok(match choice {
+            Choice::Found(ports) => ports.first().copied(),
+            Choice::Exhausted(_) => None,
+        })
     }
 }
 

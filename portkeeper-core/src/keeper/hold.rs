@@ -7,8 +7,8 @@ use socket2::Socket;
 use crate::{
     error::{Error, Result},
     host,
-    keeper::{Journal, Keeper, request::lease_id, sweep::vacate},
-    model::{Fate, LeaseTerms, Reservation, Status},
+    keeper::{Journal, Keeper, lease::lease_id, sweep::vacate},
+    model::{LeaseTerms, Reservation, Status},
     store::{Durability, leases, ports},
     value,
 };
@@ -24,7 +24,8 @@ impl Keeper {
     /// keeps the port from everybody who asks the registry. UDP is not held.
     ///
     /// Refused with `PORT_NOT_FOUND` when nobody has claimed the port, with `PORT_RESERVED` when
-    /// another living process has the claim, and with `PORT_IN_USE` when somebody has the port.
+    /// another living process has the claim or the port is held already, and with `PORT_IN_USE` when
+    /// somebody has the port.
     ///
     /// ```
     /// use portkeeper_core::{PortRequest, Strategy, Verdict};
@@ -44,10 +45,9 @@ impl Keeper {
         let port = value::port(port.into())?;
         let row = self.claim_to_use(port)?;
         let me = self.this_process()?;
-        if let Some(owner) = row.owner()
-            && *owner != me
-            && self.host.fate(owner) != Fate::Dead
-        {
+        // Dead owners were swept away. Two holds of one process would not know of each other.
+        let is_held = row.lease.as_ref().is_some_and(|lease| lease.held);
+        if is_held || row.owner().is_some_and(|owner| *owner != me) {
             return Err(Error::reserved(&row));
         }
         let socket = match host::hold(port) {
@@ -55,7 +55,6 @@ impl Keeper {
             Err(error) => return Err(self.not_bound(port, &row, error)),
         };
 
-        let journal = Journal::new(self);
         let seen = row.lease.as_ref().map(|lease| lease.id.clone());
         let was_mine = row.owner() == Some(&me);
         let lease = self
@@ -78,7 +77,7 @@ impl Keeper {
                     held: true,
                     expires_at: now.lease.as_ref().and_then(|lease| lease.expires_at),
                 };
-                leases::put(tx, port, &lease, journal.now)?;
+                leases::put(tx, port, &lease, self.host.now())?;
                 Ok(lease.id)
             })?;
         Ok(Hold {
@@ -124,24 +123,31 @@ impl Keeper {
         }
     }
 
-    /// Ends what [`Keeper::hold`] wrote, if it is still there.
+    /// Ends what [`Keeper::hold`] wrote, if it is still there, and with it a lease whose guard was
+    /// dropped in between.
     fn end_hold(&self, port: u16, id: &str, was_mine: bool) -> Result<()> {
-        let journal = Journal::new(self);
-        self.store.write(self.durability(Durability::Normal), |tx| {
-            let Some(row) = ports::get(tx, port)? else {
-                return Ok(());
-            };
-            match &row.lease {
-                Some(lease) if lease.id == id && was_mine => {
-                    let mut lease = lease.clone();
+        let row = self
+            .store
+            .write(self.durability(Durability::Normal), |tx| {
+                let Some(mut row) = ports::get(tx, port)? else {
+                    return Ok(None);
+                };
+                let Some(lease) = row.lease.as_mut().filter(|lease| lease.id == id) else {
+                    return Ok(None);
+                };
+                let journal = Journal::new(self);
+                if was_mine {
                     lease.held = false;
-                    leases::put(tx, port, &lease, journal.now)?;
+                    leases::put(tx, port, lease, journal.now)?;
+                } else {
+                    vacate(tx, &journal, &row)?;
                 }
-                Some(lease) if lease.id == id => vacate(tx, &journal, &row)?,
-                _ => {}
-            }
-            Ok(())
-        })
+                Ok(Some(row))
+            })?;
+        if let Some(row) = row {
+            self.sweep_rows(&[row])?;
+        }
+        Ok(())
     }
 }
 

@@ -94,8 +94,8 @@ impl Keeper {
         killed: &[KilledProcess],
         failure: Option<&Error>,
     ) -> Result<Option<Reservation>> {
-        let journal = Journal::new(self);
         self.store.write(self.durability(Durability::Full), |tx| {
+            let journal = Journal::new(self);
             let before = ports::get(tx, port)?;
             let row = rules::after_kill(port, before.as_ref(), journal.now);
             let claimed = row.status != Status::Free;

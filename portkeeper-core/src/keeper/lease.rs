@@ -16,7 +16,9 @@ impl Keeper {
     /// releases them. Should this process end without that, the next sweep of any keeper does.
     ///
     /// A port that the project keeps for the role anyway stays the project's; the lease then is the
-    /// right to use it, which no other process gets meanwhile.
+    /// right to use it. Nobody else gets it meanwhile, not even this process: a second lease on the
+    /// same role is refused with `PORT_RESERVED`. Should somebody [`reserve`](Self::reserve) the port
+    /// for the project, or request the role without an owner, the claim lasts beyond the lease.
     ///
     /// ```
     /// use portkeeper_core::{PortRequest, Strategy};
@@ -36,7 +38,7 @@ impl Keeper {
             None => request.auto_release(),
         };
         Ok(Lease {
-            reservations: self.request(request)?,
+            reservations: self.request_guarded(&request)?,
             keeper: self.clone(),
             pid: std::process::id(),
         })
@@ -44,8 +46,8 @@ impl Keeper {
 
     /// Ends leases that are still the named ones. Others, newer ones, are left alone.
     fn end_leases(&self, reservations: &[Reservation]) -> Result<()> {
-        let journal = Journal::new(self);
         self.store.write(self.durability(Durability::Normal), |tx| {
+            let journal = Journal::new(self);
             for leased in reservations {
                 let Some(row) = ports::get(tx, leased.number)? else {
                     continue;
@@ -54,6 +56,13 @@ impl Keeper {
                     continue;
                 };
                 if ours.id != theirs.id {
+                    continue;
+                }
+                if theirs.held {
+                    // The port is still bound; whoever holds it ends the lease.
+                    let mut lease = theirs.clone();
+                    lease.expires_at = Some(journal.now);
+                    leases::put(tx, row.number, &lease, journal.now)?;
                     continue;
                 }
                 if !row.auto_release {
@@ -119,4 +128,12 @@ impl Drop for Lease {
             let _ = self.keeper.end_leases(&self.reservations);
         }
     }
+}
+
+/// 128 random bits. From the operating system each time: a forked child must not repeat its parent's.
+pub(super) fn lease_id() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::Internal(format!("no random numbers: {error}")))?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }

@@ -130,12 +130,14 @@ fn default_path() -> Result<PathBuf> {
 /// The file name of this program, without its folder and extension.
 pub(super) fn program_name() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
-    NAME.get_or_init(|| {
-        let program = env::current_exe().ok();
-        let stem = program.as_deref().and_then(Path::file_stem);
-        stem.map_or_else(
-            || "unknown".to_owned(),
-            |stem| stem.to_string_lossy().into_owned(),
-        )
-    })
+    if let Some(name) = NAME.get() {
+        return name;
+    }
+    // Found out outside of the lock, which a fork at that moment would leave locked for ever.
+    let program = env::current_exe().ok();
+    let name = match program.as_deref().and_then(Path::file_stem) {
+        Some(stem) => stem.to_string_lossy().into_owned(),
+        None => "unknown".to_owned(),
+    };
+    NAME.get_or_init(|| name)
 }

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     host::Wanted,
     keeper::{BoundPort, Keeper, Lease},
-    model::{Fate, Reservation, Socket, SocketState},
+    model::{Fate, Reservation, Socket, SocketState, Status},
     request::Ready,
     value,
 };
@@ -24,7 +24,8 @@ impl Keeper {
     ///
     /// Fails with `WRONG_LISTENER`, which names who answers instead, as soon as anyone else listens
     /// on the port, on any address; a listener whose process may not be looked at counts as someone
-    /// else. Fails with `TIMEOUT` when nobody does within that time, and at once when the process
+    /// else. A lease that has ended or gone to another owner is `PORT_NOT_FOUND` or `PORT_RESERVED`.
+    /// Fails with `TIMEOUT` when nobody does within that time, and at once when the process
     /// that is waited for has ended.
     ///
     /// ```
@@ -42,8 +43,13 @@ impl Keeper {
     /// # Ok::<(), portkeeper_core::Error>(())
     /// ```
     pub fn wait_ready(&self, ready: impl Into<Ready>, within: Duration) -> Result<Socket> {
-        let Ready { port, process } = ready.into();
+        let Ready {
+            port,
+            process,
+            lease,
+        } = ready.into();
         let port = value::port(port)?;
+        self.check_lease(port, lease.as_deref())?;
         // A lease names its owner, which may have ended since; a pid alone is whoever has it now.
         let (expected, identity) = match process {
             Some(pid) => (pid, self.host.identity(pid).ok().flatten()),
@@ -88,6 +94,7 @@ impl Keeper {
                 });
             }
             if let Some(socket) = right.into_iter().next() {
+                self.check_lease(port, lease.as_deref())?;
                 return Ok(socket);
             }
             if fate == Fate::Dead {
@@ -103,16 +110,34 @@ impl Keeper {
             thread::sleep(left.min(PAUSE));
         }
     }
+
+    /// Refuses when the port is no longer had under this lease.
+    fn check_lease(&self, port: u16, lease: Option<&str>) -> Result<()> {
+        let Some(id) = lease else { return Ok(()) };
+        match self.row(port)?.filter(|row| row.status != Status::Free) {
+            Some(row) if row.lease.as_ref().is_some_and(|lease| lease.id == id) => Ok(()),
+            Some(row) => Err(Error::reserved(&row)),
+            None => Err(Error::PortNotFound(port)),
+        }
+    }
 }
 
+/// The first of the lease's ports, as long as the lease is what it was.
 impl From<&Lease> for Ready {
     fn from(lease: &Lease) -> Self {
-        Self::port(lease.port())
+        let terms = lease
+            .reservations()
+            .first()
+            .and_then(|row| row.lease.as_ref());
+        Self {
+            lease: terms.map(|terms| terms.id.clone()),
+            ..Self::port(lease.port())
+        }
     }
 }
 
 impl From<&BoundPort> for Ready {
     fn from(bound: &BoundPort) -> Self {
-        Self::port(bound.port())
+        bound.lease().into()
     }
 }

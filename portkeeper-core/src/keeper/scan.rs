@@ -61,18 +61,18 @@ impl Keeper {
         let listeners = self.listeners()?;
         let leased = self.store.read_one(|db| Ok(ports::conditional(db)?))?;
         let ended = self.ended(&leased, Some(&listeners))?;
-        let journal = Journal::new(self);
-        let changes = self
-            .store
-            .write(self.durability(Durability::Normal), |tx| {
-                scans::replace(tx, &listeners, journal.now)?;
-                let mut changes = settle(tx, &journal, &ended)?;
-                changes.extend(follow(tx, &journal, &listeners, before)?);
-                changes.sort_unstable_by_key(|change| change.port);
-                Ok(changes)
-            })?;
+        let (scanned_at, changes) =
+            self.store
+                .write(self.durability(Durability::Normal), |tx| {
+                    let journal = Journal::new(self);
+                    scans::replace(tx, &listeners, journal.now)?;
+                    let mut changes = settle(tx, &journal, &ended)?;
+                    changes.extend(follow(tx, &journal, &listeners, before)?);
+                    changes.sort_unstable_by_key(|change| change.port);
+                    Ok((journal.now, changes))
+                })?;
         Ok(ScanReport {
-            scanned_at: journal.now,
+            scanned_at,
             listeners,
             changes,
         })

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     error::Result,
     host::Wanted,
-    keeper::{Journal, Keeper, request::lease_id},
+    keeper::{Journal, Keeper, lease::lease_id},
     model::{
         Action, Details, Fate, LeaseTerms, Probe, Process, ProcessIdentity, Reservation, Socket,
         Status, StatusChange,
@@ -63,10 +63,9 @@ impl Keeper {
         if ended.is_empty() {
             return Ok(false);
         }
-        let journal = Journal::new(self);
         self.store
             .write(self.durability(Durability::Normal), |tx| {
-                settle(tx, &journal, &ended)
+                settle(tx, &Journal::new(self), &ended)
             })?;
         Ok(true)
     }
@@ -153,13 +152,13 @@ pub(super) fn settle(
         let Some(lease) = row.lease.as_ref().filter(|lease| end.is_of(lease, journal)) else {
             continue;
         };
+        // The claim is its project's; only the right to use it has ended.
+        if !row.auto_release {
+            vacate(db, journal, &row)?;
+            continue;
+        }
         let (after, reason) = match &end.how {
             Ending::Expired => (rules::hand_back(&row, journal.now), "its time was over"),
-            // The claim is its project's; only the process that used it is gone.
-            Ending::Abandoned | Ending::Inherited(..) if !row.auto_release => {
-                vacate(db, journal, &row)?;
-                continue;
-            }
             Ending::Abandoned => (rules::hand_back(&row, journal.now), "its process ended"),
             Ending::Inherited(identity, process) => {
                 let mut after = row.clone();
@@ -202,18 +201,20 @@ pub(super) fn settle(
     Ok(changes)
 }
 
-/// Takes the owner from a claim that lasts without one.
+/// Takes owner and end from a claim that lasts without them.
 pub(super) fn vacate(db: &Connection, journal: &Journal, row: &Reservation) -> Result<(), Failure> {
-    match &row.lease {
-        Some(lease) if lease.role.is_some() || lease.expires_at.is_some() => {
-            let mut lease = lease.clone();
-            lease.id = lease_id()?;
-            lease.owner = None;
-            lease.held = false;
+    match row.role() {
+        Some(role) => {
+            let lease = LeaseTerms {
+                id: lease_id()?,
+                role: Some(role.to_owned()),
+                owner: None,
+                held: false,
+                expires_at: None,
+            };
             leases::put(db, row.number, &lease, journal.now)?;
         }
-        Some(_) => leases::remove(db, row.number)?,
-        None => {}
+        None => leases::remove(db, row.number)?,
     }
     Ok(())
 }

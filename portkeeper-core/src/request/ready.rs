@@ -4,6 +4,8 @@
 pub struct Ready {
     pub(crate) port: i64,
     pub(crate) process: Option<u32>,
+    /// The lease under which the port must still be had.
+    pub(crate) lease: Option<String>,
 }
 
 impl Ready {
@@ -13,6 +15,7 @@ impl Ready {
         Self {
             port: port.into(),
             process: None,
+            lease: None,
         }
     }
 

@@ -70,23 +70,23 @@ impl Avoid {
 
 /// What holds the ports of an exhausted range, as a phrase that counts each reason.
 ///
-/// `claims` are those in the range; every other port that is not avoided was found to be taken.
+/// `claims` are those in the range, and `bound` the ports that were found to be taken.
 pub(crate) fn held_phrase(
     range: &RangeInclusive<u16>,
     claims: &[Reservation],
     avoid: &Avoid,
-    free: usize,
+    bound: &PortSet,
 ) -> String {
     /// Projects that are named; the rest is counted.
     const NAMED: usize = 3;
 
     let claimed: PortSet = claims.iter().map(|claim| claim.number).collect();
     let mut avoided: HashMap<Avoided, usize> = HashMap::new();
-    let mut others = 0;
+    let mut in_use = 0;
     for port in range.clone().filter(|port| !claimed.contains(*port)) {
         match avoid.reason(port) {
             Some(reason) => *avoided.entry(reason).or_default() += 1,
-            None => others += 1,
+            None => in_use += usize::from(bound.contains(port)),
         }
     }
     let mut projects: HashMap<&str, usize> = HashMap::new();
@@ -107,7 +107,6 @@ pub(crate) fn held_phrase(
             projects.len() - NAMED
         ));
     }
-    let in_use = usize::saturating_sub(others, free);
     if in_use > 0 {
         phrases.push(format!("{in_use} in use"));
     }

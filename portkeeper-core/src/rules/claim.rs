@@ -32,7 +32,7 @@ pub(crate) enum Reserve {
 }
 
 /// Whether `project` has this row's port.
-fn is_mine(row: Option<&Reservation>, project: &str) -> bool {
+pub(crate) fn is_mine(row: Option<&Reservation>, project: &str) -> bool {
     row.is_some_and(|row| row.status != Status::Free && row.project_name == project)
 }
 

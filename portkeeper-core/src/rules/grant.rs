@@ -5,11 +5,11 @@ use serde_json::json;
 
 use super::{
     Reserve, Wish,
-    claim::{alter, claim_action, fresh},
+    claim::{alter, fresh},
 };
 use crate::{
     error::{Error, Result},
-    model::{Action, Details, Fate, LeaseTerms, ProcessIdentity, Reservation},
+    model::{Action, Details, LeaseTerms, ProcessIdentity, Reservation},
 };
 
 /// What a request wants of every port that it gets.
@@ -18,6 +18,8 @@ pub(crate) struct Terms<'a> {
     /// The process that the claim ends with.
     pub(crate) owner: Option<ProcessIdentity>,
     pub(crate) ttl: Option<TimeDelta>,
+    /// The lease gets a guard, and so must have no other user yet, not even in the owner itself.
+    pub(crate) guarded: bool,
 }
 
 /// What becomes of one row.
@@ -61,9 +63,9 @@ impl Terms<'_> {
             details.insert("role".to_owned(), json!(role));
         }
         if let Some(owner) = &self.owner {
-            row.auto_release = true;
             details.insert("pid".to_owned(), json!(owner.pid));
         }
+        row.auto_release = !self.is_lasting();
         Granted {
             row,
             entry: Some((Action::Reserved, details)),
@@ -71,18 +73,26 @@ impl Terms<'_> {
         }
     }
 
-    /// The claim that the project has for the role. An owner takes the place of one that ended, or of
-    /// none; that of any other process it cannot take. Who wants neither owner nor end gets a claim
-    /// that has none.
+    /// The claim that the project has for the role.
+    ///
+    /// Who wants neither owner nor end gets a claim that has none. A lasting claim stays one, whatever
+    /// else is wanted: an owner and an end are then those of the right to use it. That right cannot be
+    /// had, nor its end be changed, while another process has it.
     pub(crate) fn renew(
         &self,
         row: &Reservation,
         id: String,
         now: DateTime<Utc>,
-        fate: impl FnOnce(&ProcessIdentity) -> Fate,
     ) -> Result<Granted> {
-        let is_lasting = self.owner.is_none() && self.ttl.is_none();
-        let (mut row, mut entry) = match alter(row, &self.wish, is_lasting, now) {
+        let is_used = match (row.owner(), &self.owner) {
+            (None, _) => false,
+            (Some(user), Some(owner)) if user == owner => self.guarded,
+            (Some(_), _) => !self.is_lasting(),
+        };
+        if is_used {
+            return Err(Error::reserved(row));
+        }
+        let (mut row, entry) = match alter(row, &self.wish, self.is_lasting(), now) {
             Reserve::Unchanged(row) => (row, None),
             Reserve::Changed {
                 row,
@@ -90,37 +100,18 @@ impl Terms<'_> {
                 details,
             } => (row, Some((action, details))),
         };
-        if let Some(owner) = &self.owner
-            && let Some(earlier) = row.owner()
-            && earlier != owner
-        {
-            if fate(earlier) != Fate::Dead {
-                return Err(Error::reserved(&row));
-            }
-            let details = Details::from_iter([
-                (
-                    "reason".to_owned(),
-                    json!("taken over from a process that ended"),
-                ),
-                ("previousPid".to_owned(), json!(earlier.pid)),
-                ("pid".to_owned(), json!(owner.pid)),
-            ]);
-            entry = Some((claim_action(row.status), details));
-            row.updated_at = now;
-        }
         let mut lease_changed = false;
-        if let Some(lease) = &mut row.lease {
-            if self.owner.is_some() {
-                // Whoever held the lease under its old name has lost it.
+        if !self.is_lasting()
+            && let Some(lease) = &mut row.lease
+        {
+            let before = lease.clone();
+            if self.owner.is_some() && lease.owner != self.owner {
                 lease.id = id;
                 lease.owner.clone_from(&self.owner);
                 lease.held = false;
-                lease_changed = true;
             }
-            if self.ttl.is_some() {
-                lease.expires_at = self.expiry(now);
-                lease_changed = true;
-            }
+            lease.expires_at = self.expiry(now);
+            lease_changed = *lease != before;
         }
         Ok(Granted {
             row,
@@ -129,7 +120,13 @@ impl Terms<'_> {
         })
     }
 
+    /// Whether the claim is to last until somebody releases it.
+    fn is_lasting(&self) -> bool {
+        self.owner.is_none() && self.ttl.is_none()
+    }
+
+    /// Times are kept in whole seconds, cut off; one more makes sure that none ends early.
     fn expiry(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.ttl.and_then(|ttl| now.checked_add_signed(ttl))
+        now.checked_add_signed(self.ttl? + TimeDelta::seconds(1))
     }
 }

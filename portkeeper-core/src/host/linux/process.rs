@@ -24,12 +24,16 @@ const TRIES: usize = 4;
 /// The boot cannot change while a process runs; the namespace can, by `unshare` and `fork`.
 pub(in crate::host) fn here() -> Here {
     static BOOT: OnceLock<String> = OnceLock::new();
-    let boot = BOOT.get_or_init(|| {
-        fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .map_or_else(|_| String::new(), |text| text.trim().to_owned())
-    });
+    let boot = match BOOT.get() {
+        Some(boot) => boot.clone(),
+        None => {
+            // Read outside of the lock, which a fork at that moment would leave locked for ever.
+            let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+            BOOT.get_or_init(|| text.trim().to_owned()).clone()
+        }
+    };
     Here {
-        boot: boot.clone(),
+        boot,
         namespace: fs::metadata("/proc/self/ns/pid").map_or(0, |entry| entry.ino()),
     }
 }

@@ -76,6 +76,10 @@ impl<'a> Rounds<'a> {
             for victim in &self.victims {
                 victim.handle.wait(next_look)?;
             }
+            if self.living()?.is_none() {
+                // Nothing was waited for, and somebody may listen who is about to end.
+                thread::sleep(PAUSE);
+            }
         }
     }
 

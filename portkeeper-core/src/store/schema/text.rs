@@ -23,8 +23,8 @@ fn words(sql: &str) -> Vec<String> {
             }
             '"' | '`' | '[' => {
                 let length = quoted(rest, if first == '[' { ']' } else { first });
-                let name = &rest[1..length.saturating_sub(1).max(1)];
-                (Some(name.to_ascii_lowercase()), length)
+                let name = rest.get(1..length.saturating_sub(1).max(1));
+                (Some(name.unwrap_or(rest).to_ascii_lowercase()), length)
             }
             _ if is_name(first) => {
                 let length = rest.find(|letter| !is_name(letter)).unwrap_or(rest.len());
