@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, ToSql, params};
 use serde_json::Value;
 
+use super::column;
 use crate::model::{
     LeaseTerms, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary,
     timestamp,
@@ -176,7 +177,7 @@ pub(crate) fn projects(db: &Connection) -> rusqlite::Result<Vec<ProjectPorts>> {
     let mut rows = statement.query([])?;
     let mut projects: Vec<ProjectPorts> = Vec::new();
     while let Some(row) = rows.next()? {
-        let name: String = row.get(0)?;
+        let name = column::text(row, 0)?.unwrap_or_default();
         if projects.last().is_none_or(|last| last.project_name != name) {
             projects.push(ProjectPorts {
                 project_name: name,
@@ -193,19 +194,19 @@ pub(crate) fn projects(db: &Connection) -> rusqlite::Result<Vec<ProjectPorts>> {
 }
 
 fn reservation(row: &Row<'_>) -> rusqlite::Result<Reservation> {
-    let tags: Option<String> = row.get(10)?;
-    let metadata: Option<String> = row.get(11)?;
+    let tags = column::text(row, 10)?;
+    let metadata = column::text(row, 11)?;
     Ok(Reservation {
         number: row.get(0)?,
-        project_name: row.get(1)?,
-        description: row.get(2)?,
+        project_name: column::text(row, 1)?.unwrap_or_default(),
+        description: column::text(row, 2)?,
         status: status(row, 3)?,
-        pid: row.get(4)?,
-        process_name: row.get(5)?,
+        pid: column::pid(row, 4)?,
+        process_name: column::text(row, 5)?,
         reserved_at: time(row, 6)?.unwrap_or(DateTime::UNIX_EPOCH),
         last_seen_at: time(row, 7)?,
         updated_at: time(row, 8)?.unwrap_or(DateTime::UNIX_EPOCH),
-        auto_release: row.get::<_, Option<bool>>(9)?.unwrap_or(false),
+        auto_release: column::flag(row, 9)?,
         tags: tags.map_or_else(Vec::new, |text| labels(&text)),
         metadata: metadata
             .and_then(|text| serde_json::from_str(&text).ok())
@@ -245,8 +246,8 @@ fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 
 /// A timestamp that does not parse counts as absent.
 fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<DateTime<Utc>>> {
-    let text = row.get_ref(column)?;
-    Ok(text.as_str_or_null()?.and_then(timestamp::parse))
+    let text = row.get_ref(column)?.as_str_or_null();
+    Ok(text.ok().flatten().and_then(timestamp::parse))
 }
 
 fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {
