@@ -9,7 +9,9 @@ mod support;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use portkeeper_core::{Durability, Filter, HistoryQuery, Keeper, ReserveRequest};
+use portkeeper_core::{
+    Durability, Filter, HistoryQuery, Keeper, PortRequest, Release, ReserveRequest,
+};
 use support::PORT;
 
 fn open(c: &mut Criterion) {
@@ -58,6 +60,38 @@ fn one_port(c: &mut Criterion) {
     }
 }
 
+fn chosen_ports(c: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = support::keeper(&folder.path().join("database.db"), Durability::Normal);
+    for (name, count) in [("1", 1), ("1,000", 1_000)] {
+        c.bench_function(&format!("request/{name}"), |b| {
+            b.iter_batched(
+                || drop(keeper.release(Release::project("bench")).unwrap()),
+                |()| {
+                    let request = PortRequest::new("bench")
+                        .count(count)
+                        .range(10_000..=19_999);
+                    keeper.request(request).unwrap()
+                },
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    keeper.release(Release::project("bench")).unwrap();
+    let again = || PortRequest::new("bench").role("web").range(10_000..=19_999);
+    let port = keeper.request(again()).unwrap()[0].number;
+    c.bench_function("request/the same role again", |b| {
+        b.iter(|| keeper.request(again()).unwrap());
+    });
+    c.bench_function("hold and drop", |b| b.iter(|| keeper.hold(port).unwrap()));
+    c.bench_function("lease and drop", |b| {
+        b.iter(|| {
+            let request = PortRequest::new("bench").range(10_000..=19_999);
+            keeper.lease(request).unwrap()
+        });
+    });
+}
+
 fn many_rows(c: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("database.db");
@@ -94,6 +128,6 @@ fn scan(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(30);
-    targets = open, one_port, many_rows, scan
+    targets = open, one_port, chosen_ports, many_rows, scan
 }
 criterion_main!(benches);

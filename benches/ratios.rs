@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portkeeper_core::{Durability, HistoryQuery, Keeper, ReserveRequest};
-use support::{PORT, bare, bare_point_read, bare_probe, bare_reserve};
+use portkeeper_core::{Durability, HistoryQuery, Keeper, PortRequest, Release, ReserveRequest};
+use support::{PORT, bare, bare_point_read, bare_probe, bare_request, bare_reserve};
 
 fn main() {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -17,6 +17,7 @@ fn main() {
     reserve(Durability::Normal, 3_000);
     reserve(Durability::Full, 600);
     check();
+    request();
     history();
 }
 
@@ -60,6 +61,42 @@ fn check() {
         20_000,
         || timed(|| keeper.check(black_box(PORT)).unwrap()),
         || timed(|| (bare_point_read(&db, black_box(PORT)), bare_probe(PORT))),
+    );
+}
+
+/// `request` of 1,000 ports in one call against the rows of 1,000 claims, written by SQLite alone in
+/// one transaction, and 1,000 bind probes.
+fn request() {
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = support::keeper(&folder.path().join("ours.db"), Durability::Normal);
+    let path = folder.path().join("bare.db");
+    let other = support::keeper(&path, Durability::Normal);
+    let db = bare(&path, Durability::Normal);
+    compare(
+        "request of 1,000 ports",
+        3.0,
+        60,
+        || {
+            let time = timed(|| {
+                let request = PortRequest::new("bench").count(1000).range(10_000..=19_999);
+                assert_eq!(keeper.request(request).unwrap().len(), 1000);
+            });
+            keeper.release(Release::project("bench")).unwrap();
+            time
+        },
+        || {
+            let mut ports = Vec::new();
+            let time = timed(|| {
+                ports.extend(
+                    (10_000..=19_999)
+                        .filter(|port| bare_probe(*port))
+                        .take(1000),
+                );
+                bare_request(&db, &ports, "bench");
+            });
+            other.release(Release::project("bench")).unwrap();
+            time
+        },
     );
 }
 

@@ -42,23 +42,30 @@ pub fn bare(path: &Path, durability: Durability) -> Connection {
 
 /// The rows of one reservation, as few statements as can write them.
 pub fn bare_reserve(db: &Connection, port: u16, project: &str) {
+    bare_request(db, &[port], project);
+}
+
+/// The rows of several, in one transaction.
+pub fn bare_request(db: &Connection, ports: &[u16], project: &str) {
     let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
         db.prepare_cached(sql)
             .and_then(|mut statement| statement.execute(values))
             .expect("the statement runs");
     };
     run("BEGIN IMMEDIATE", &[]);
-    run(
-        "INSERT INTO ports (number, projectName, status, reservedAt, updatedAt, autoRelease) \
-         VALUES (?1, ?2, 'reserved', ?3, ?3, 0) ON CONFLICT (number) DO UPDATE SET \
-         projectName = ?2, status = 'reserved', reservedAt = ?3, updatedAt = ?3",
-        params![port, project, NOW],
-    );
-    run(
-        "INSERT INTO port_history (port, action, projectName, performedBy, performedAt, details) \
-         VALUES (?1, 'reserved', ?2, 'bench (pid 12345)', ?3, '{\"reason\":\"requested\"}')",
-        params![port, project, NOW],
-    );
+    for port in ports {
+        run(
+            "INSERT INTO ports (number, projectName, status, reservedAt, updatedAt, autoRelease) \
+             VALUES (?1, ?2, 'reserved', ?3, ?3, 0) ON CONFLICT (number) DO UPDATE SET \
+             projectName = ?2, status = 'reserved', reservedAt = ?3, updatedAt = ?3",
+            params![port, project, NOW],
+        );
+        run(
+            "INSERT INTO port_history (port, action, projectName, performedBy, performedAt, details) \
+             VALUES (?1, 'reserved', ?2, 'bench (pid 12345)', ?3, '{\"reason\":\"requested\"}')",
+            params![port, project, NOW],
+        );
+    }
     run("COMMIT", &[]);
 }
 

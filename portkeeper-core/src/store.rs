@@ -14,6 +14,7 @@ use rusqlite::Connection;
 
 use crate::error::Result;
 
+mod column;
 mod connection;
 mod failure;
 mod file;

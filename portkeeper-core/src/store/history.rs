@@ -3,14 +3,14 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, ToSql, params};
 
-use crate::{
-    model::{Action, Details, HistoryEntry, timestamp},
-    store::ports::text,
-};
+use super::column;
+use crate::model::{Action, Details, HistoryEntry, timestamp};
 
-/// The unary plus keeps SQLite from taking the bounds of a port for a reason to walk its index.
+/// The unary plus keeps SQLite from taking the bounds of a port for a reason to walk its index. The
+/// type is asked for because an adopted history may have an entry of port 3000.5.
 const SELECT: &str = "SELECT id, port, action, projectName, description, performedBy, \
-     performedAt, details FROM port_history WHERE +port BETWEEN 1 AND 65535";
+     performedAt, details FROM port_history WHERE +port BETWEEN 1 AND 65535 \
+     AND typeof(port) = 'integer'";
 
 /// An entry that is to be written.
 #[derive(Debug)]
@@ -121,16 +121,18 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
         "killed" => Action::Killed,
         _ => Action::Reserved,
     };
-    let performed_at = text(row, 6)?.unwrap_or_default();
-    let details = text(row, 7)?;
+    let performed_at = row.get_ref(6)?.as_str().ok();
+    let details = column::text(row, 7)?;
     Ok(HistoryEntry {
         id: row.get(0)?,
         port: row.get(1)?,
         action,
-        project_name: text(row, 3)?,
-        description: text(row, 4)?,
-        performed_by: text(row, 5)?,
-        performed_at: timestamp::parse(&performed_at).unwrap_or(DateTime::UNIX_EPOCH),
+        project_name: column::text(row, 3)?,
+        description: column::text(row, 4)?,
+        performed_by: column::text(row, 5)?,
+        performed_at: performed_at
+            .and_then(timestamp::parse)
+            .unwrap_or(DateTime::UNIX_EPOCH),
         details: details
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default(),

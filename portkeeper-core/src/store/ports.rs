@@ -6,9 +6,10 @@
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Row, ToSql, params, types::ValueRef};
+use rusqlite::{Connection, Row, ToSql, params};
 use serde_json::Value;
 
+use super::column;
 use crate::model::{
     LeaseTerms, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary,
     timestamp,
@@ -176,7 +177,7 @@ pub(crate) fn projects(db: &Connection) -> rusqlite::Result<Vec<ProjectPorts>> {
     let mut rows = statement.query([])?;
     let mut projects: Vec<ProjectPorts> = Vec::new();
     while let Some(row) = rows.next()? {
-        let name = text(row, 0)?.unwrap_or_default();
+        let name = column::text(row, 0)?.unwrap_or_default();
         if projects.last().is_none_or(|last| last.project_name != name) {
             projects.push(ProjectPorts {
                 project_name: name,
@@ -193,22 +194,19 @@ pub(crate) fn projects(db: &Connection) -> rusqlite::Result<Vec<ProjectPorts>> {
 }
 
 fn reservation(row: &Row<'_>) -> rusqlite::Result<Reservation> {
-    let tags = text(row, 10)?;
-    let metadata = text(row, 11)?;
+    let tags = column::text(row, 10)?;
+    let metadata = column::text(row, 11)?;
     Ok(Reservation {
         number: row.get(0)?,
-        project_name: text(row, 1)?.unwrap_or_default(),
-        description: text(row, 2)?,
+        project_name: column::text(row, 1)?.unwrap_or_default(),
+        description: column::text(row, 2)?,
         status: status(row, 3)?,
-        pid: pid(row, 4)?,
-        process_name: text(row, 5)?,
+        pid: column::pid(row, 4)?,
+        process_name: column::text(row, 5)?,
         reserved_at: time(row, 6)?.unwrap_or(DateTime::UNIX_EPOCH),
         last_seen_at: time(row, 7)?,
         updated_at: time(row, 8)?.unwrap_or(DateTime::UNIX_EPOCH),
-        auto_release: row
-            .get_ref(9)?
-            .as_i64_or_null()
-            .is_ok_and(|flag| flag == Some(1)),
+        auto_release: column::flag(row, 9)?,
         tags: tags.map_or_else(Vec::new, |text| labels(&text)),
         metadata: metadata
             .and_then(|text| serde_json::from_str(&text).ok())
@@ -221,7 +219,7 @@ fn lease(row: &Row<'_>) -> rusqlite::Result<Option<LeaseTerms>> {
     let Some(id) = row.get::<_, Option<String>>(12)? else {
         return Ok(None);
     };
-    let owner = match pid(row, 14)? {
+    let owner = match column::pid(row, 14)? {
         None => None,
         Some(pid) => Some(ProcessIdentity {
             pid,
@@ -248,7 +246,8 @@ fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 
 /// A timestamp that does not parse counts as absent.
 fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<DateTime<Utc>>> {
-    Ok(text(row, column)?.as_deref().and_then(timestamp::parse))
+    let text = row.get_ref(column)?.as_str_or_null();
+    Ok(text.ok().flatten().and_then(timestamp::parse))
 }
 
 fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {
@@ -257,24 +256,6 @@ fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {
         "in-use" => Ok(Status::InUse),
         _ => Ok(Status::Free),
     }
-}
-
-/// A number that is no pid counts as absent.
-fn pid(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u32>> {
-    let number = row.get_ref(column)?.as_i64_or_null().ok().flatten();
-    Ok(number.and_then(|number| u32::try_from(number).ok()))
-}
-
-/// A value that is no text is shown as one: columns of another tool's rows hold anything.
-pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
-    Ok(match row.get_ref(column)? {
-        ValueRef::Null => None,
-        ValueRef::Integer(number) => Some(number.to_string()),
-        ValueRef::Real(number) => Some(number.to_string()),
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
-            Some(String::from_utf8_lossy(bytes).into_owned())
-        }
-    })
 }
 
 /// The strings of a JSON array; another tool may have put other values between them.
