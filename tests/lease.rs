@@ -254,7 +254,7 @@ fn time_ends_a_lease_whatever_became_of_its_process() {
     assert_eq!(again(), port);
     host.forward(59);
     assert_eq!(keeper.scan().unwrap().changes, []);
-    host.forward(1);
+    host.forward(2);
     assert_eq!(keeper.scan().unwrap().changes.len(), 1);
 }
 

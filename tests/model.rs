@@ -228,7 +228,7 @@ impl Pair {
             Op::Request(want) => {
                 let granted = self.keeper.request(port_request(want));
                 let given = numbers(granted.as_deref().unwrap_or_default());
-                let expected = self.registry.request(machine, want, &given);
+                let expected = self.registry.request(machine, want, false, &given);
                 self.same(granted, expected);
             }
             Op::Lease(want) => self.lease(machine, want),
@@ -292,7 +292,7 @@ impl Pair {
             ..want.clone()
         };
         let given = lease.as_ref().map(Lease::ports).unwrap_or_default();
-        let expected = self.registry.request(machine, &want, &given);
+        let expected = self.registry.request(machine, &want, true, &given);
         match lease {
             Ok(guard) => {
                 self.same(Ok(guard.reservations().to_vec()), expected);

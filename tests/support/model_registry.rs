@@ -8,7 +8,7 @@ use portkeeper_core::{
 };
 use sha2::{Digest, Sha256};
 
-use super::machine::{KEPT_BACK, Machine, Slot, is_own, pid, time};
+use super::machine::{Machine, Slot, is_own, pid, time};
 
 /// Some of its ports are refused by browsers, and one is kept back by the administrator.
 pub const RANGE: std::ops::RangeInclusive<u16> = 6660..=6672;
@@ -68,6 +68,16 @@ pub struct Want {
 }
 
 impl Want {
+    /// Whether the claim is to last until somebody releases it.
+    fn is_lasting(&self, owner: Option<&ProcessIdentity>) -> bool {
+        owner.is_none() && self.ttl.is_none()
+    }
+
+    /// A second more than was asked for: the second in which it begins counts in full.
+    fn end(&self, now: i64) -> Option<i64> {
+        self.ttl.map(|ttl| now + ttl + 1)
+    }
+
     fn slots(&self) -> Vec<Option<&'static str>> {
         if self.roles.is_empty() {
             vec![None; self.count]
@@ -138,6 +148,7 @@ impl Registry {
         &mut self,
         machine: &Machine,
         want: &Want,
+        guarded: bool,
         given: &[u16],
     ) -> Result<Vec<u16>, ErrorKind> {
         let owner = match want.owner.map(|slot| machine.identity(pid(slot))) {
@@ -149,9 +160,10 @@ impl Registry {
         if self.swept.replace(machine.now) != Some(machine.now) {
             self.sweep(machine, None);
         }
-        let granted = self.grant(machine, want, owner.as_ref(), given);
-        if granted == Err(ErrorKind::RangeExhausted) && !self.sweep(machine, None).is_empty() {
-            return self.grant(machine, want, owner.as_ref(), given);
+        let granted = self.grant(machine, want, owner.as_ref(), guarded, given);
+        if granted == Err(ErrorKind::RangeExhausted) {
+            self.sweep(machine, None);
+            return self.grant(machine, want, owner.as_ref(), guarded, given);
         }
         granted
     }
@@ -161,20 +173,27 @@ impl Registry {
         machine: &Machine,
         want: &Want,
         owner: Option<&ProcessIdentity>,
+        guarded: bool,
         given: &[u16],
     ) -> Result<Vec<u16>, ErrorKind> {
         let slots = want.slots();
+        for role in slots.iter().flatten() {
+            if let Some(port) = self.port_of_role(want.project, role) {
+                self.sweep(machine, Some(port));
+            }
+        }
         let had: Vec<Option<u16>> = slots
             .iter()
             .map(|role| role.and_then(|role| self.port_of_role(want.project, role)))
             .collect();
         let fresh = self.choose(machine, want, &slots, &had, given)?;
         for port in had.iter().flatten() {
-            let earlier = self.rows[port].owner();
-            if let (Some(owner), Some(earlier)) = (owner, earlier)
-                && owner != earlier
-                && machine.fate(earlier) != Fate::Dead
-            {
+            let is_used = match (self.rows[port].owner(), owner) {
+                (None, _) => false,
+                (Some(user), Some(owner)) if user == owner => guarded,
+                _ => !want.is_lasting(owner),
+            };
+            if is_used {
                 return Err(ErrorKind::PortReserved);
             }
         }
@@ -215,8 +234,7 @@ impl Registry {
         had: &[Option<u16>],
         given: &[u16],
     ) -> Result<Vec<u16>, ErrorKind> {
-        let is_avoided =
-            |port| BLOCKED.contains(&port) || port == KEPT_BACK || want.avoid == Some(port);
+        let is_avoided = |port| BLOCKED.contains(&port) || want.avoid == Some(port);
         let mut usable: Vec<u16> = RANGE
             .filter(|port| self.claim(*port).is_none() && !is_avoided(*port))
             .filter(|port| machine.probe(*port) == Probe::Free)
@@ -269,13 +287,13 @@ impl Registry {
         owner: Option<&ProcessIdentity>,
     ) {
         let mut row = Row::fresh(want.project, want.description.and_then(not_empty), now);
-        row.auto_release = owner.is_some();
+        row.auto_release = !want.is_lasting(owner);
         if role.is_some() || owner.is_some() || want.ttl.is_some() {
             row.lease = Some(Lease {
                 id: self.new_lease(),
                 role,
                 owner: owner.cloned(),
-                expires_at: want.ttl.map(|ttl| now + ttl),
+                expires_at: want.end(now),
             });
         }
         self.rows.insert(port, row);
@@ -286,7 +304,7 @@ impl Registry {
         let id = self.new_lease();
         let row = self.rows.get_mut(&port).unwrap();
         let before = row.clone();
-        if owner.is_none() && want.ttl.is_none() {
+        if want.is_lasting(owner) {
             row.make_lasting();
         }
         let mut reason = (*row != before).then_some("updated");
@@ -297,16 +315,12 @@ impl Registry {
             reason = Some("updated");
         }
         let lease = row.lease.as_mut().unwrap();
-        if let Some(owner) = owner {
-            // A living one was refused before.
-            if lease.owner.as_ref().is_some_and(|earlier| earlier != owner) {
-                reason = Some("taken over from a process that ended");
+        if !want.is_lasting(owner) {
+            if owner.is_some() && lease.owner.as_ref() != owner {
+                lease.owner = owner.cloned();
+                lease.id = id;
             }
-            lease.owner = Some(owner.clone());
-            lease.id = id;
-        }
-        if let Some(ttl) = want.ttl {
-            lease.expires_at = Some(now + ttl);
+            lease.expires_at = want.end(now);
         }
         if let Some(reason) = reason {
             row.updated_at = now;
@@ -372,6 +386,10 @@ impl Registry {
             let listener = machine.listener(port);
             let heir = listener.as_ref().map(|socket| socket.processes.first());
             let to = if lease.expires_at.is_some_and(|end| end <= machine.now) {
+                if !row.auto_release {
+                    self.vacate(port);
+                    continue;
+                }
                 self.free(port, machine.now, "its time was over");
                 Status::Free
             } else if !lease
@@ -468,17 +486,18 @@ impl Registry {
         self.note(port, Action::Released, now, reason);
     }
 
-    /// Takes the owner from a claim that lasts without one.
+    /// Takes owner and end from a claim that lasts without them.
     fn vacate(&mut self, port: u16) {
         let id = self.new_lease();
         let row = self.rows.get_mut(&port).unwrap();
         row.lease = row
             .lease
             .take()
-            .filter(|lease| lease.role.is_some() || lease.expires_at.is_some())
+            .filter(|lease| lease.role.is_some())
             .map(|lease| Lease {
                 id,
                 owner: None,
+                expires_at: None,
                 ..lease
             });
     }
