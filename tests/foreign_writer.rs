@@ -327,13 +327,20 @@ fn no_value_of_another_program_keeps_the_engine_from_reading_the_rest() {
     // Afterwards the triggers refuse most of that, and let this pass.
     other
         .execute_batch(
-            "INSERT INTO ports (number, projectName, status, pid) VALUES (3004, 'shop', 'in-use', -1);
-             INSERT INTO ports (number, projectName, status, pid, processName)
-                VALUES (3005, CAST(x'73ff' AS TEXT), 'in-use', 4294967296, CAST(x'ff' AS TEXT));
+            "INSERT INTO ports (number, projectName, status) VALUES (3004, 'shop', 'in-use');
+             INSERT INTO ports (number, projectName, status, processName)
+                VALUES (3005, CAST(x'73ff' AS TEXT), 'in-use', CAST(x'ff' AS TEXT));
              INSERT INTO port_history (port, action, projectName, performedBy, description)
-                VALUES (3004, 'reserved', x'ff', x'ff', CAST(x'ff' AS TEXT));",
+                VALUES (3004, 'reserved', CAST(x'ff' AS TEXT), CAST(x'ff' AS TEXT), CAST(x'ff' AS TEXT));",
         )
         .unwrap();
+    for pid in ["-1", "4294967296", "'node'"] {
+        let row = format!(
+            "INSERT INTO ports (number, projectName, status, pid) VALUES (3006, 'a', 'in-use', {pid})"
+        );
+        let refusal = other.execute_batch(&row).unwrap_err().to_string();
+        assert!(refusal.contains("pid must be an integer"), "{refusal}");
+    }
 
     let rows = keeper.list(Filter::claims()).unwrap();
     assert_eq!(numbers(&rows), [3000, 3001, 3002, 3004, 3005]);

@@ -123,7 +123,7 @@ impl Keeper {
         }))
     }
 
-    /// Claims that were made at least `older_than` ago and are not in use, the oldest first;
+    /// Claims that were made more than `older_than` ago and are not in use, the oldest first;
     /// [`STALE_AFTER`](Self::STALE_AFTER) is what people usually mean.
     ///
     /// ```

@@ -44,8 +44,11 @@ impl Keeper {
     /// Sweeps, unless this keeper has done so within the present second.
     pub(super) fn sweep_lazily(&self) -> Result<()> {
         let now = self.host.now().timestamp();
-        if self.swept.swap(now, Ordering::Relaxed) != now {
-            self.sweep()?;
+        if self.swept.swap(now, Ordering::Relaxed) != now
+            && let Err(error) = self.sweep()
+        {
+            self.swept.store(i64::MIN, Ordering::Relaxed);
+            return Err(error);
         }
         Ok(())
     }
