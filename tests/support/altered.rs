@@ -19,14 +19,26 @@ use portkeeper_core::{
 
 type Hook = Box<dyn FnOnce() + Send>;
 
-/// [`System`], whose clock can be put forward, whose probe can be made to lie, and which lets
+/// [`System`], whose clock stands still until it is put forward, whose probe can be made to lie, and which lets
 /// something happen at one of its questions.
-#[derive(Default)]
 pub struct Altered {
+    begin: DateTime<Utc>,
     later: AtomicI64,
     lied_about: Mutex<Option<HashSet<u16>>>,
     at_fate: Mutex<Option<Hook>>,
     at_now: Mutex<Option<Hook>>,
+}
+
+impl Default for Altered {
+    fn default() -> Self {
+        Self {
+            begin: System.now(),
+            later: AtomicI64::default(),
+            lied_about: Mutex::default(),
+            at_fate: Mutex::default(),
+            at_now: Mutex::default(),
+        }
+    }
 }
 
 impl Altered {
@@ -62,7 +74,7 @@ impl fmt::Debug for Altered {
 
 impl Host for Altered {
     fn now(&self) -> DateTime<Utc> {
-        let now = System.now() + TimeDelta::seconds(self.later.load(Ordering::SeqCst));
+        let now = self.begin + TimeDelta::seconds(self.later.load(Ordering::SeqCst));
         if let Some(hook) = take(&self.at_now) {
             hook();
         }
