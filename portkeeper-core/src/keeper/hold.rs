@@ -7,7 +7,7 @@ use socket2::Socket;
 use crate::{
     error::{Error, Result},
     host,
-    keeper::{Journal, Keeper, lease::lease_id, sweep::vacate},
+    keeper::{Keeper, lease::lease_id},
     model::{LeaseTerms, Reservation, Status},
     store::{Durability, leases, ports},
     value,
@@ -135,12 +135,15 @@ impl Keeper {
                 let Some(lease) = row.lease.as_mut().filter(|lease| lease.id == id) else {
                     return Ok(None);
                 };
-                let journal = Journal::new(self);
-                if was_mine {
-                    lease.held = false;
-                    leases::put(tx, port, lease, journal.now)?;
+                lease.held = false;
+                if !was_mine {
+                    lease.id = lease_id()?;
+                    lease.owner = None;
+                }
+                if was_mine || lease.role.is_some() || lease.expires_at.is_some() {
+                    leases::put(tx, port, lease, self.host.now())?;
                 } else {
-                    vacate(tx, &journal, &row)?;
+                    leases::remove(tx, port)?;
                 }
                 Ok(Some(row))
             })?;
