@@ -14,15 +14,20 @@ use support::{PORT, bare, bare_point_read, bare_probe, bare_request, bare_reserv
 fn main() {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("load average {}", load.trim());
-    reserve(Durability::Normal, 3_000);
-    reserve(Durability::Full, 600);
-    check();
-    request();
-    history();
+    let reached = [
+        reserve(Durability::Normal, 3_000),
+        reserve(Durability::Full, 600),
+        check(),
+        request(),
+        history(),
+    ];
+    if reached.contains(&false) {
+        std::process::exit(1);
+    }
 }
 
 /// `reserve` of a free port against the same rows written by SQLite alone.
-fn reserve(durability: Durability, rounds: u16) {
+fn reserve(durability: Durability, rounds: u16) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let keeper = support::keeper(&folder.path().join("ours.db"), durability);
     let path = folder.path().join("bare.db");
@@ -46,11 +51,11 @@ fn reserve(durability: Durability, rounds: u16) {
             let port = bare_port.next().unwrap();
             timed(|| bare_reserve(&db, port, "bench"))
         },
-    );
+    )
 }
 
 /// `check` of a free port against one point read and one TCP bind probe.
-fn check() {
+fn check() -> bool {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("database.db");
     let keeper = support::keeper(&path, Durability::Normal);
@@ -61,12 +66,12 @@ fn check() {
         20_000,
         || timed(|| keeper.check(black_box(PORT)).unwrap()),
         || timed(|| (bare_point_read(&db, black_box(PORT)), bare_probe(PORT))),
-    );
+    )
 }
 
 /// `request` of 1,000 ports in one call against the rows of 1,000 claims, written by SQLite alone in
 /// one transaction, and 1,000 bind probes.
-fn request() {
+fn request() -> bool {
     let folder = tempfile::tempdir().unwrap();
     let keeper = support::keeper(&folder.path().join("ours.db"), Durability::Normal);
     let path = folder.path().join("bare.db");
@@ -97,11 +102,11 @@ fn request() {
             other.release(Release::project("bench")).unwrap();
             time
         },
-    );
+    )
 }
 
 /// A page of one port's history among a million entries against the same among a thousand.
-fn history() {
+fn history() -> bool {
     let folder = tempfile::tempdir().unwrap();
     let filled = |name: &str, entries| {
         let path = folder.path().join(name);
@@ -126,17 +131,18 @@ fn history() {
         5_000,
         || page(&large),
         || page(&small),
-    );
+    )
 }
 
-/// Runs `ours` and `theirs` in turn and prints both medians and their ratio.
+/// Runs `ours` and `theirs` in turn, prints both medians and their ratio, and tells whether it is within
+/// the limit.
 fn compare(
     name: &str,
     limit: f64,
     rounds: u16,
     mut ours: impl FnMut() -> Duration,
     mut theirs: impl FnMut() -> Duration,
-) {
+) -> bool {
     let (mut a, mut b): (Vec<Duration>, Vec<Duration>) =
         (0..rounds).map(|_| (ours(), theirs())).unzip();
     let (a, b) = (median(&mut a), median(&mut b));
@@ -147,6 +153,7 @@ fn compare(
         a.as_secs_f64() * 1e6,
         b.as_secs_f64() * 1e6,
     );
+    ratio <= limit
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> Duration {
