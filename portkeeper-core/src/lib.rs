@@ -29,6 +29,7 @@ mod request;
 mod rules;
 mod store;
 mod value;
+mod watch;
 
 pub use error::{Error, ErrorKind, Result};
 pub use keeper::{BoundPort, Hold, Keeper, Lease, Options};
@@ -42,3 +43,4 @@ pub use request::{
     Filter, HistoryQuery, KillRequest, PortRequest, Ready, Release, ReserveRequest, Strategy,
 };
 pub use store::Durability;
+pub use watch::{Progress, Watch};
