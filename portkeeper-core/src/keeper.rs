@@ -15,11 +15,13 @@ use crate::{
     store::{self, Durability, Store, history::NewEntry},
 };
 
+mod backup;
 mod bind;
 mod claim;
 mod hold;
 mod kill;
 mod lease;
+mod maintenance;
 mod options;
 mod query;
 mod ready;

@@ -3,6 +3,7 @@
 mod history;
 mod kill;
 mod machine;
+mod maintenance;
 mod reservation;
 mod scan;
 mod socket;
@@ -13,6 +14,9 @@ pub(crate) use history::Details;
 pub use history::{Action, HistoryEntry, Holder};
 pub use kill::{KillReport, KilledProcess};
 pub use machine::{Fate, Probe};
+pub use maintenance::{
+    BackupReport, CompactReport, Finding, FindingKind, PruneReport, Severity, Stats,
+};
 pub use reservation::{
     LeaseTerms, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary,
 };

@@ -46,6 +46,11 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// Whether somebody looks.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.callback.is_some()
+    }
+
     /// Tells how far the operation is; an error when it is to stop.
     pub(crate) fn report(&mut self, operation: &'static str, done: u64, total: u64) -> Result<()> {
         let Some(callback) = &mut self.callback else {
