@@ -18,6 +18,7 @@ use crate::{
 mod backup;
 mod bind;
 mod claim;
+mod dump;
 mod hold;
 mod kill;
 mod lease;
@@ -26,6 +27,7 @@ mod options;
 mod query;
 mod ready;
 mod request;
+mod restore;
 mod scan;
 mod sweep;
 

@@ -36,8 +36,8 @@ pub use keeper::{BoundPort, Hold, Keeper, Lease, Options};
 pub use model::{
     Action, BackupReport, CompactReport, Finding, FindingKind, HistoryEntry, Holder, KillReport,
     KilledProcess, LeaseTerms, Owner, PortState, Process, ProcessIdentity, ProjectPorts, Protocol,
-    PruneReport, Reservation, ScanReport, Severity, Socket, SocketState, StaleReservation, Stats,
-    Status, StatusChange, Summary, Verdict,
+    PruneReport, Reservation, RestoreReport, ScanReport, Severity, Socket, SocketState,
+    StaleReservation, Stats, Status, StatusChange, Summary, Verdict,
 };
 pub use project::Project;
 pub use request::{

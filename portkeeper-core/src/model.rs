@@ -15,7 +15,7 @@ pub use history::{Action, HistoryEntry, Holder};
 pub use kill::{KillReport, KilledProcess};
 pub use machine::{Fate, Probe};
 pub use maintenance::{
-    BackupReport, CompactReport, Finding, FindingKind, PruneReport, Severity, Stats,
+    BackupReport, CompactReport, Finding, FindingKind, PruneReport, RestoreReport, Severity, Stats,
 };
 pub use reservation::{
     LeaseTerms, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary,

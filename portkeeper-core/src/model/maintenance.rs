@@ -105,3 +105,19 @@ pub enum FindingKind {
     /// A lease belongs to no claim.
     Lease,
 }
+
+/// What a restore did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreReport {
+    /// The backup of the state before; `None` for a registry in memory.
+    pub safety_backup: Option<PathBuf>,
+    /// Claims that were made, or became what they are in the source.
+    pub restored: u64,
+    /// Claims that ended, since the source does not have them.
+    pub released: u64,
+    /// Entries of the history that came from the source.
+    pub history: u64,
+    /// Configurations that came from the source.
+    pub configurations: u64,
+}

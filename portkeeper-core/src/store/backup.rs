@@ -51,6 +51,35 @@ pub(crate) fn write(store: &Store, target: &Path, watch: &mut Watch<'_>) -> Resu
     })
 }
 
+/// Copies what is committed now to a new file beside the database, whose name says why.
+///
+/// Called while the caller holds the write lock on another connection, so that nothing comes between.
+pub(crate) fn beside(reader: &Store, time: &str, watch: &mut Watch<'_>) -> Result<PathBuf> {
+    let progress = Progress {
+        operation: "restore",
+        done: 0,
+        total: 0,
+    };
+    let time: String = time.chars().filter(char::is_ascii_alphanumeric).collect();
+    for attempt in 1.. {
+        let mut suffix = format!(".before-restore-{time}");
+        if attempt > 1 {
+            suffix = format!("{suffix}-{attempt}");
+        }
+        let target = file::companion(reader.path(), &suffix);
+        if target.exists() {
+            continue;
+        }
+        let temporary = NewFile::beside(&target)?;
+        reader.read(|db| copy::pages(db, temporary.path(), watch, progress))?;
+        temporary.sync()?;
+        if temporary.place(&target, false)? {
+            return Ok(target);
+        }
+    }
+    Err(Error::Internal("no name is left for a backup".to_owned()))
+}
+
 fn step(done: u64, total: u64) -> Progress {
     Progress {
         operation: OPERATION,

@@ -44,3 +44,12 @@ pub(super) fn limit(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.set_limit(Limit::SQLITE_LIMIT_WORKER_THREADS, 0)?;
     Ok(())
 }
+
+/// An empty database that vanishes with its connection, for what a foreign file says.
+pub(super) fn private() -> Result<Connection, rusqlite::Error> {
+    let connection = Connection::open("")?;
+    connection::prepare(&connection)?;
+    limit(&connection)?;
+    connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA max_page_count = 262144;")?;
+    Ok(connection)
+}
