@@ -66,6 +66,7 @@ impl Keeper {
         let entries = source.entries()?;
         let total = entries + wanted.len() as u64;
         let apart = self.store.apart()?;
+        apart.enlarge_cache()?;
         let staged = restore::stage(&apart, &source, &mut watch, total)?;
         // Everything that needs the source was read: what follows makes others wait.
         drop(source);

@@ -150,6 +150,8 @@ pub(super) fn into(
 /// Looks at every page of a copy, and whether it is a registry of this version.
 pub(super) fn check(path: &Path, watch: &mut Watch<'_>, progress: Progress) -> Result<()> {
     let mut copy = open(path).map_err(|error| from_sqlite(error, path))?;
+    copy.execute_batch(super::LARGE_CACHE)
+        .map_err(|error| from_sqlite(error, path))?;
     let checked = watched::run(&mut copy, watch, progress, |copy| {
         integrity(copy, "integrity_check", path)?;
         schema::verify(copy, path)

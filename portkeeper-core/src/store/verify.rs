@@ -21,6 +21,7 @@ const MOST: usize = 100;
 /// What there is to find. Nothing is changed, and others go on writing.
 pub(crate) fn run(store: &Store, watch: &mut Watch<'_>) -> Result<Vec<Finding>> {
     let apart = store.unchecked()?;
+    apart.enlarge_cache()?;
     let path = store.path();
     let mut findings = Vec::new();
     let total = 3 + CHECKS.len() as u64;
