@@ -17,9 +17,9 @@ const OPERATION: &str = "backup";
 
 /// Writes a copy of the database to `target`, where nothing is or an earlier backup.
 ///
-/// The pages come from one snapshot, through SQLite's backup interface: its progress is exact, it can
-/// be stopped between two steps on the caller's thread, and it takes a fifth of what `VACUUM INTO`
-/// takes. A snapshot keeps the copy from beginning anew with each commit of another process.
+/// The pages come from one snapshot, through SQLite's backup interface: its progress is exact, and it
+/// can be stopped between two steps on the caller's thread, neither of which `VACUUM INTO` offers. A
+/// snapshot keeps the copy from beginning anew with each commit of another process.
 pub(crate) fn write(store: &Store, target: &Path, watch: &mut Watch<'_>) -> Result<BackupReport> {
     watch.report(OPERATION, 0, 0)?;
     let target = resolve(target)?;
