@@ -28,10 +28,11 @@ mod engine {
     pub(crate) mod model;
     pub(crate) mod store;
     pub(crate) mod value;
+    pub(crate) mod watch;
 }
 
 #[allow(unused_imports)]
-use engine::{error, model, store, value};
+use engine::{error, model, store, value, watch};
 use error::{ErrorKind, Result};
 use store::{Durability, Location, Store};
 

@@ -161,6 +161,10 @@ pub enum Error {
     /// A defect in Port Keeper.
     #[error("internal error: {0}")]
     Internal(String),
+
+    /// The caller stopped a long operation; what it had done is undone.
+    #[error("{0} was stopped by its caller")]
+    Cancelled(&'static str),
 }
 
 impl Error {
@@ -183,6 +187,7 @@ impl Error {
             Self::Database { kind, .. } => *kind,
             Self::Unsupported(_) => ErrorKind::Unsupported,
             Self::Internal(_) => ErrorKind::Internal,
+            Self::Cancelled(_) => ErrorKind::Cancelled,
         }
     }
 

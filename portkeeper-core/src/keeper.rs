@@ -15,15 +15,19 @@ use crate::{
     store::{self, Durability, Store, history::NewEntry},
 };
 
+mod backup;
 mod bind;
 mod claim;
+mod dump;
 mod hold;
 mod kill;
 mod lease;
+mod maintenance;
 mod options;
 mod query;
 mod ready;
 mod request;
+mod restore;
 mod scan;
 mod sweep;
 

@@ -29,16 +29,20 @@ mod request;
 mod rules;
 mod store;
 mod value;
+mod watch;
 
 pub use error::{Error, ErrorKind, Result};
 pub use keeper::{BoundPort, Hold, Keeper, Lease, Options};
 pub use model::{
-    Action, HistoryEntry, Holder, KillReport, KilledProcess, LeaseTerms, Owner, PortState, Process,
-    ProcessIdentity, ProjectPorts, Protocol, Reservation, ScanReport, Socket, SocketState,
-    StaleReservation, Status, StatusChange, Summary, Verdict,
+    Action, BackupReport, CompactReport, Finding, FindingKind, HistoryEntry, Holder, KillReport,
+    KilledProcess, LeaseTerms, Owner, PortState, Process, ProcessIdentity, ProjectPorts, Protocol,
+    PruneReport, Reservation, RestoreReport, ScanReport, Severity, Socket, SocketState,
+    StaleReservation, Stats, Status, StatusChange, Summary, Verdict,
 };
 pub use project::Project;
 pub use request::{
-    Filter, HistoryQuery, KillRequest, PortRequest, Ready, Release, ReserveRequest, Strategy,
+    Filter, HistoryQuery, KillRequest, PortRequest, PruneRequest, Ready, Release, ReserveRequest,
+    Strategy,
 };
 pub use store::Durability;
+pub use watch::{Progress, Watch};

@@ -3,6 +3,7 @@
 mod history;
 mod kill;
 mod machine;
+mod maintenance;
 mod reservation;
 mod scan;
 mod socket;
@@ -14,6 +15,9 @@ pub(crate) use history::Details;
 pub use history::{Action, HistoryEntry, Holder};
 pub use kill::{KillReport, KilledProcess};
 pub use machine::{Fate, Probe};
+pub use maintenance::{
+    BackupReport, CompactReport, Finding, FindingKind, PruneReport, RestoreReport, Severity, Stats,
+};
 pub use reservation::{
     LeaseTerms, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary,
 };

@@ -7,9 +7,11 @@ use chrono::{DateTime, Utc};
 use crate::model::{Action, HistoryEntry, Status};
 
 mod port;
+mod prune;
 mod ready;
 
 pub use port::{PortRequest, Strategy};
+pub use prune::PruneRequest;
 pub use ready::Ready;
 mod kill;
 

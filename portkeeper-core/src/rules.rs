@@ -9,6 +9,7 @@ mod claim;
 mod grant;
 mod kill;
 mod lease;
+mod restore;
 mod scan;
 mod verdict;
 
@@ -18,5 +19,6 @@ pub(crate) use claim::{Reserve, Wish, claim_action, hand_back, is_mine, release,
 pub(crate) use grant::Terms;
 pub(crate) use kill::{Target, after_kill, kill_details, listening_processes, spared, was_claimed};
 pub(crate) use lease::{LeaseState, lease_state};
+pub(crate) use restore::{restore_entry, restored};
 pub(crate) use scan::{Transition, main_process, scan_changes};
 pub(crate) use verdict::{strangers, verdict};

@@ -14,8 +14,12 @@ use rusqlite::Connection;
 
 use crate::error::Result;
 
+pub(crate) mod backup;
 mod column;
+pub(crate) mod compact;
 mod connection;
+mod copy;
+pub(crate) mod dump;
 mod failure;
 mod file;
 mod generation;
@@ -24,11 +28,19 @@ pub(crate) mod leases;
 mod migrate;
 mod open;
 pub(crate) mod ports;
+pub(crate) mod prune;
+pub(crate) mod restore;
 mod retry;
 pub(crate) mod scans;
 mod schema;
+mod script;
+pub(crate) mod source;
+pub(crate) mod stats;
 #[cfg(test)]
 mod tests;
+mod untrusted;
+pub(crate) mod verify;
+mod watched;
 
 pub(crate) use failure::Failure;
 
@@ -39,11 +51,16 @@ use retry::Patience;
 /// What stands for the path of a store without a file.
 const MEMORY: &str = ":memory:";
 
+/// See [`Store::enlarge_cache`].
+const LARGE_CACHE: &str = "PRAGMA cache_size = -65536";
+
 /// Where the registry is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Location {
     /// A file that every process of the user shares.
     File(PathBuf),
+    /// The same, whatever its schema is by now: only to look for damage.
+    Unchecked(PathBuf),
     /// The memory of this process; gone with the [`Store`].
     Memory,
 }
@@ -77,10 +94,10 @@ impl Store {
     pub(crate) fn open(location: Location, busy_timeout: Duration) -> Result<Self> {
         let location = match location {
             Location::File(path) => Location::File(file::resolve(&path)?),
-            Location::Memory => Location::Memory,
+            other => other,
         };
         let generations = Generation::current(match &location {
-            Location::File(path) => path,
+            Location::File(path) | Location::Unchecked(path) => path,
             Location::Memory => Path::new(MEMORY),
         });
         let store = Self {
@@ -92,10 +109,44 @@ impl Store {
         Ok(store)
     }
 
+    /// A second connection, for work that takes long: the keeper's own stays free for its other
+    /// threads. A database in memory has one connection alone, which then is this one.
+    pub(crate) fn apart(&self) -> Result<Self> {
+        match &self.location {
+            Location::Memory => Ok(Self {
+                location: Location::Memory,
+                busy_timeout: self.busy_timeout,
+                generations: Arc::clone(&self.generations),
+            }),
+            file => Self::open(file.clone(), self.busy_timeout),
+        }
+    }
+
+    /// The same, to a database whose schema may have been altered since it was opened.
+    pub(crate) fn unchecked(&self) -> Result<Self> {
+        match &self.location {
+            Location::File(path) => {
+                Self::open(Location::Unchecked(path.clone()), self.busy_timeout)
+            }
+            _ => self.apart(),
+        }
+    }
+
+    /// Gives the connection 64 MB of cache: with the usual 2 MB, work on every row of a large table
+    /// reads most pages of its indexes again and again.
+    pub(crate) fn enlarge_cache(&self) -> Result<()> {
+        self.with_connection(|db| Ok(db.execute_batch(LARGE_CACHE)?))
+    }
+
+    /// Whether other processes can see it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.location != Location::Memory
+    }
+
     /// The file, with links in its folder resolved; `:memory:` for a store without one.
     pub(crate) fn path(&self) -> &Path {
         match &self.location {
-            Location::File(path) => path,
+            Location::File(path) | Location::Unchecked(path) => path,
             Location::Memory => Path::new(MEMORY),
         }
     }
@@ -120,6 +171,15 @@ impl Store {
         mut body: impl FnMut(&Connection) -> Result<T, Failure>,
     ) -> Result<T> {
         self.attempts(|link| body(&link.connection))
+    }
+
+    /// Hands out the connection itself, outside of a transaction. `body` is run again when the
+    /// database was busy.
+    pub(crate) fn with_connection<T>(
+        &self,
+        mut body: impl FnMut(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T> {
+        self.attempts(|link| body(&mut link.connection))
     }
 
     /// Runs `body` in one write transaction and commits it, unless `body` fails.
@@ -154,7 +214,7 @@ impl Store {
         let generation = match self.location {
             // A private copy of the memory is all that a forked child needs.
             Location::Memory => &self.generations,
-            Location::File(_) => self.generations.of_this_process(),
+            Location::File(_) | Location::Unchecked(_) => self.generations.of_this_process(),
         };
         patience
             .retry(|| {
@@ -176,6 +236,10 @@ impl Store {
                 generation.announce()?;
                 open::file(path, patience)
             }
+            Location::Unchecked(path) => {
+                generation.announce()?;
+                open::unchecked(path)
+            }
             Location::Memory => open::memory(),
         }
     }
@@ -183,7 +247,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        if matches!(self.location, Location::File(_)) {
+        if self.is_shared() {
             self.generations.end();
         }
     }

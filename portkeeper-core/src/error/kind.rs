@@ -47,11 +47,13 @@ pub enum ErrorKind {
     Unsupported = 20,
     /// A defect in Port Keeper itself.
     Internal = 21,
+    /// The caller's watch on a long operation stopped it.
+    Cancelled = 22,
 }
 
 impl ErrorKind {
     /// Every kind, in the order of the numbers.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::PortInvalid,
         Self::ProjectRequired,
         Self::InvalidInput,
@@ -73,6 +75,7 @@ impl ErrorKind {
         Self::SchemaMismatch,
         Self::Unsupported,
         Self::Internal,
+        Self::Cancelled,
     ];
 
     /// The stable number, from 1.
@@ -104,6 +107,7 @@ impl ErrorKind {
             Self::SchemaMismatch => "SCHEMA_MISMATCH",
             Self::Unsupported => "UNSUPPORTED",
             Self::Internal => "INTERNAL",
+            Self::Cancelled => "CANCELLED",
         }
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn refusal(kind: ErrorKind, path: &Path, reason: impl Into<String>) -
     }
 }
 
-fn from_sqlite(error: rusqlite::Error, path: &Path) -> Error {
+pub(super) fn from_sqlite(error: rusqlite::Error, path: &Path) -> Error {
     let code = error.sqlite_error_code();
     // SQLite reports a missing right as one of several codes, each of which has other causes too.
     if matches!(

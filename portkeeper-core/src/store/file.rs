@@ -110,13 +110,29 @@ pub(super) fn check_unchanged(path: &Path, opened: &Identity) -> Result<()> {
 
 /// Bytes in the write-ahead log; 0 when there is none.
 pub(super) fn log_size(path: &Path) -> u64 {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    fs::metadata(PathBuf::from(log)).map_or(0, |metadata| metadata.len())
+    fs::metadata(companion(path, "-wal")).map_or(0, |metadata| metadata.len())
+}
+
+/// The path of a file that SQLite keeps beside a database, such as its `-wal`.
+pub(super) fn companion(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Whether both paths stand for one file, also through a link.
+pub(super) fn is_same(left: &Path, right: &Path) -> bool {
+    let identity_of = |path| fs::metadata(path).ok().map(|metadata| identity(&metadata));
+    if cfg!(unix) {
+        identity_of(left).is_some_and(|left| Some(left) == identity_of(right))
+    } else {
+        left.canonicalize()
+            .is_ok_and(|left| Ok(left) == right.canonicalize().map_err(drop))
+    }
 }
 
 /// The engine's error for one of the file system, about `path`.
-fn failed(path: &Path, error: io::Error) -> Error {
+pub(super) fn failed(path: &Path, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             Error::PermissionDenied {
@@ -154,7 +170,7 @@ fn create_folder(folder: &Path) -> io::Result<()> {
 /// `mknod` makes the file without a descriptor, whose closing would drop the locks of another thread
 /// that opened the database in between.
 #[cfg(target_os = "linux")]
-fn create_file(path: &Path) -> io::Result<()> {
+pub(super) fn create_file(path: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     match mknodat(CWD, path, FileType::RegularFile, Mode::RUSR | Mode::WUSR, 0) {
         Ok(()) => Ok(()),
@@ -165,7 +181,7 @@ fn create_file(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn create_file(path: &Path) -> io::Result<()> {
+pub(super) fn create_file(path: &Path) -> io::Result<()> {
     create_file_by_opening(path)
 }
 

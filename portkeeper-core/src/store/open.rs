@@ -38,6 +38,17 @@ pub(super) fn file(path: &Path, patience: &Patience) -> Result<Link, Failure> {
     Ok(Link::new(connection, Some(identity))?)
 }
 
+/// Opens a database that was opened before, and looks at nothing in it.
+pub(super) fn unchecked(path: &Path) -> Result<Link, Failure> {
+    let identity = file::create(path)?;
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection::prepare(&connection)?;
+    Ok(Link::new(connection, Some(identity))?)
+}
+
 /// Opens a database that lives in the memory of this process.
 pub(super) fn memory() -> Result<Link, Failure> {
     let connection = Connection::open_in_memory()?;

@@ -1,0 +1,1 @@
+CREATE TABLE ports (x); ATTACH 'a.db' AS a; COMMIT;

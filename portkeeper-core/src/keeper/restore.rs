@@ -1,0 +1,231 @@
+//! The way back from a backup or a dump.
+
+use std::{collections::BTreeSet, path::Path};
+
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::{
+    error::Result,
+    keeper::{Journal, Keeper, lease::lease_id},
+    model::{Details, Reservation, RestoreReport, Status, timestamp},
+    rules,
+    store::{
+        Durability, Failure, backup,
+        history::{self, NewEntry},
+        leases, ports,
+        restore::{self, Staged},
+        source::Source,
+    },
+    watch::Watch,
+};
+
+const OPERATION: &str = "restore";
+
+impl Keeper {
+    /// Makes the claims those of a backup, or of a [`dump`](Self::dump), while every process goes on.
+    ///
+    /// All or nothing, in one transaction. Afterwards the lasting claims are exactly the source's: a
+    /// claim that it does not have ends, one that it has is made or altered. **Nothing is deleted.** The
+    /// history is what both knew, each entry once, and an entry with the reason `restored` for each
+    /// claim that the restore changed; configurations are added. So restoring into an empty registry
+    /// gives the very rows of the source, and restoring twice changes nothing. What scans saw is this
+    /// machine's and stays.
+    ///
+    /// Claims that end with a process are the present's: such a claim of the source comes back only
+    /// where the registry has the same lease still, and one of now stays, unless the source gives its
+    /// port to a lasting claim.
+    ///
+    /// The state before is first written to a backup beside the registry, which the report names and
+    /// nobody removes. Restore that to undo.
+    ///
+    /// The source is not trusted and not changed: nothing in it runs, its pages and every value are
+    /// checked, and a row that breaks a rule is named (`DATABASE_CORRUPT`). A database that another
+    /// program made from the documentation is welcome; one of a newer version is `SCHEMA_TOO_NEW`, and
+    /// any other `SCHEMA_MISMATCH`. A restore that is refused, stopped or fails changes nothing.
+    ///
+    /// ```
+    /// use portkeeper_core::{Keeper, ReserveRequest, Watch};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (registry, backup) = (folder.path().join("database.db"), folder.path().join("backup.db"));
+    /// let keeper = Keeper::open_at(&registry)?;
+    /// keeper.reserve(3000, ReserveRequest::new("my-app").adopt(true))?;
+    /// keeper.backup(&backup, Watch::none())?;
+    /// keeper.release(3000)?;
+    ///
+    /// let report = keeper.restore(&backup, Watch::none())?;
+    /// assert_eq!(report.restored, 1);
+    /// assert_eq!(keeper.get(3000)?.unwrap().project_name, "my-app");
+    /// # Ok::<(), portkeeper_core::Error>(())
+    /// ```
+    pub fn restore(&self, source: impl AsRef<Path>, mut watch: Watch<'_>) -> Result<RestoreReport> {
+        let source = Source::open(source.as_ref(), &self.store, &mut watch)?;
+        let wanted = source.ports()?;
+        let configurations = source.configurations()?;
+        let entries = source.entries()?;
+        let total = entries + wanted.len() as u64;
+        let apart = self.store.apart()?;
+        apart.enlarge_cache()?;
+        let staged = restore::stage(&apart, &source, &mut watch, total)?;
+        // Everything that needs the source was read: what follows makes others wait.
+        drop(source);
+
+        let journal = Journal::new(self);
+        let reader = self.store.apart()?;
+        let durability = self.durability(Durability::Full);
+        apart.write(durability, |tx| {
+            // Reads what is committed, and nobody can commit before this transaction ends.
+            let safety_backup = if self.store.is_shared() {
+                let time = timestamp::format(journal.now);
+                Some(backup::beside(&reader, &time, &mut watch)?)
+            } else {
+                None
+            };
+            let bring = Bring {
+                tx,
+                journal: &journal,
+                staged: &staged,
+            };
+            let outcome = bring
+                .claims(&wanted, &mut watch, entries)
+                .and_then(|mut report| {
+                    report.configurations = restore::add_configurations(tx, &configurations)?;
+                    // From here on it is stored: this is the last moment to stop it.
+                    watch.report(OPERATION, total, total)?;
+                    Ok(report)
+                });
+            if outcome.is_err()
+                && let Some(path) = &safety_backup
+            {
+                let _ = std::fs::remove_file(path);
+            }
+            let mut report = outcome?;
+            report.safety_backup = safety_backup;
+            Ok(report)
+        })
+    }
+}
+
+/// A restore within its transaction.
+struct Bring<'a> {
+    tx: &'a Connection,
+    journal: &'a Journal,
+    staged: &'a Staged,
+}
+
+impl Bring<'_> {
+    fn claims(
+        &self,
+        wanted: &[Reservation],
+        watch: &mut Watch<'_>,
+        done: u64,
+    ) -> Result<RestoreReport, Failure> {
+        let mut before = restore::rows(self.tx)?;
+        let numbers: BTreeSet<u16> = before
+            .keys()
+            .copied()
+            .chain(wanted.iter().map(|row| row.number))
+            .collect();
+        let mut rest = wanted.iter().peekable();
+        let (mut changed, mut unchanged) = (Vec::new(), Vec::new());
+        for (step, number) in (0..).zip(numbers) {
+            if step % 1_000 == 0 {
+                watch.report(OPERATION, done + step, done + step + 1)?;
+            }
+            let wanted = rest.next_if(|row| row.number == number);
+            let present = before.remove(&number);
+            let id = lease_id()?;
+            let after = rules::restored(present.as_ref(), wanted, || id, self.journal.now);
+            if let Some(after) = after {
+                self.put(present.as_ref(), &after)?;
+                changed.push((present, after));
+            } else if let Some(present) = present {
+                unchanged.push(present);
+            }
+        }
+        for port in restore::orphans(self.tx)? {
+            // A row without a claim, which every entry of the history needs.
+            let row = rules::after_kill(port, None, self.journal.now);
+            self.put(None, &row)?;
+            changed.push((None, row));
+        }
+        let history = self.staged.add(self.tx)?;
+
+        let mut report = RestoreReport {
+            safety_backup: None,
+            restored: 0,
+            released: 0,
+            history,
+            configurations: 0,
+        };
+        for (present, after) in &changed {
+            let was_claimed = present
+                .as_ref()
+                .is_some_and(|row| row.status != Status::Free);
+            if after.status != Status::Free {
+                report.restored += 1;
+            } else if was_claimed {
+                report.released += 1;
+            }
+            self.record(present.as_ref(), after)?;
+        }
+        // What the source's history says last of these may be another claim.
+        for row in &unchanged {
+            self.record(Some(row), row)?;
+        }
+        Ok(report)
+    }
+
+    fn put(&self, before: Option<&Reservation>, after: &Reservation) -> Result<(), Failure> {
+        ports::put(self.tx, after)?;
+        let lease = before.and_then(|row| row.lease.as_ref());
+        match &after.lease {
+            Some(new) if Some(new) == lease => {}
+            Some(new) => leases::put(self.tx, after.number, new, self.journal.now)?,
+            None => leases::remove(self.tx, after.number)?,
+        }
+        Ok(())
+    }
+
+    /// Writes the entry that the change needs, if it needs one.
+    fn record(&self, before: Option<&Reservation>, after: &Reservation) -> Result<(), Failure> {
+        let last = restore::last(self.tx, after.number)?;
+        let (said, is_new) = match &last {
+            Some(last) => (Some((last.action, last.project.as_deref())), last.is_new),
+            None => (None, false),
+        };
+        let Some(action) = rules::restore_entry(before, after, said, is_new) else {
+            return Ok(());
+        };
+        let mut details = Details::from_iter([("reason".to_owned(), json!("restored"))]);
+        let previous = before
+            .filter(|row| row.status != Status::Free && row.project_name != after.project_name);
+        if let Some(previous) = previous {
+            details.insert("previousProject".to_owned(), json!(previous.project_name));
+        }
+        // A release names who had the port.
+        let holder = last.as_ref().and_then(|last| last.project.as_deref());
+        let project = match after.status {
+            Status::Free => holder.or(Some(after.project_name.as_str())),
+            _ => Some(after.project_name.as_str()),
+        };
+        // The last entry may come from a clock that is ahead; the new one must still be the last.
+        let last = last
+            .as_ref()
+            .and_then(|last| timestamp::parse(&last.performed_at));
+        history::append(
+            self.tx,
+            &NewEntry {
+                port: after.number,
+                action,
+                project,
+                description: after.description.as_deref(),
+                performed_by: &self.journal.actor,
+                performed_at: last.map_or(self.journal.now, |last| last.max(self.journal.now)),
+                details: &details,
+            },
+        )?;
+        Ok(())
+    }
+}

@@ -1,0 +1,140 @@
+//! Whole copies of a live database.
+
+use std::{fs, io, path::Path, path::PathBuf};
+
+use super::{
+    Store,
+    copy::{self, NewFile},
+    file, schema, stats, untrusted,
+};
+use crate::{
+    error::{Error, Result},
+    model::BackupReport,
+    watch::{Progress, Watch},
+};
+
+const OPERATION: &str = "backup";
+
+/// Writes a copy of the database to `target`, where nothing is or an earlier backup.
+///
+/// The pages come from one snapshot, through SQLite's backup interface: its progress is exact, and it
+/// can be stopped between two steps on the caller's thread, neither of which `VACUUM INTO` offers. A
+/// snapshot keeps the copy from beginning anew with each commit of another process.
+pub(crate) fn write(store: &Store, target: &Path, watch: &mut Watch<'_>) -> Result<BackupReport> {
+    watch.report(OPERATION, 0, 0)?;
+    let target = resolve(target)?;
+    let replace = may_replace(store, &target)?;
+    let temporary = NewFile::beside(&target)?;
+    let apart = store.apart()?;
+    let (pages, rows) = apart.read(|db| {
+        let pages: u64 = db.query_row("PRAGMA page_count", (), |row| row.get(0))?;
+        // Half of the work is copying, the other half is checking.
+        let progress = step(0, pages * 2);
+        copy::pages(db, temporary.path(), watch, progress)?;
+        Ok((pages, stats::rows(db)?.values().sum()))
+    })?;
+    copy::check(temporary.path(), watch, step(pages, pages * 2))?;
+    temporary.sync()?;
+    let bytes = fs::metadata(temporary.path())
+        .map_err(|error| file::failed(&target, error))?
+        .len();
+    // From here on the backup is there: this is the last moment to stop it.
+    watch.report(OPERATION, pages * 2, pages * 2)?;
+    if !temporary.place(&target, replace)? {
+        return Err(refused(&target, "was made by somebody else meanwhile"));
+    }
+    Ok(BackupReport {
+        path: target,
+        bytes,
+        pages,
+        rows,
+    })
+}
+
+/// Copies what is committed now to a new file beside the database, whose name says why.
+///
+/// Called while the caller holds the write lock on another connection, so that nothing comes between.
+pub(crate) fn beside(reader: &Store, time: &str, watch: &mut Watch<'_>) -> Result<PathBuf> {
+    let progress = Progress {
+        operation: "restore",
+        done: 0,
+        total: 0,
+    };
+    let time: String = time.chars().filter(char::is_ascii_alphanumeric).collect();
+    for attempt in 1.. {
+        let mut suffix = format!(".before-restore-{time}");
+        if attempt > 1 {
+            suffix = format!("{suffix}-{attempt}");
+        }
+        let target = file::companion(reader.path(), &suffix);
+        if target.exists() {
+            continue;
+        }
+        let temporary = NewFile::beside(&target)?;
+        reader.read(|db| copy::pages(db, temporary.path(), watch, progress))?;
+        temporary.sync()?;
+        if temporary.place(&target, false)? {
+            return Ok(target);
+        }
+    }
+    Err(Error::Internal("no name is left for a backup".to_owned()))
+}
+
+fn step(done: u64, total: u64) -> Progress {
+    Progress {
+        operation: OPERATION,
+        done,
+        total,
+    }
+}
+
+/// The absolute path, links resolved. Unlike the database's own folder, this one is not made: a
+/// mistyped path is an error.
+fn resolve(path: &Path) -> Result<PathBuf> {
+    let failed = |error| file::failed(path, error);
+    let absolute = std::path::absolute(path).map_err(failed)?;
+    let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+        return Err(refused(path, "names no file"));
+    };
+    let file = folder.canonicalize().map_err(failed)?.join(name);
+    match fs::symlink_metadata(&file) {
+        Ok(metadata) if metadata.is_symlink() => file.canonicalize().map_err(failed),
+        _ => Ok(file),
+    }
+}
+
+/// Whether there is an earlier backup in the place; an error if it is anything else.
+fn may_replace(store: &Store, target: &Path) -> Result<bool> {
+    if store.is_shared() && file::is_same(store.path(), target) {
+        return Err(refused(target, "is the registry itself"));
+    }
+    // SQLite would take these for the log of whatever database has the name.
+    for suffix in ["-wal", "-shm", "-journal"] {
+        if file::companion(target, suffix).exists() {
+            let reason =
+                format!("has a file {suffix} beside it: a database of that name is in use");
+            return Err(refused(target, &reason));
+        }
+    }
+    match fs::metadata(target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(file::failed(target, error)),
+        Ok(metadata) if !metadata.is_file() => Err(refused(target, "is not a regular file")),
+        Ok(_) => {
+            let state = untrusted::open(target)
+                .map_err(super::Failure::from)
+                .and_then(|existing| schema::inspect(&existing, target));
+            match state {
+                Ok(state) if state != schema::State::Fresh => Ok(true),
+                _ => Err(refused(
+                    target,
+                    "exists and is no Port Keeper database of this version",
+                )),
+            }
+        }
+    }
+}
+
+fn refused(path: &Path, reason: &str) -> Error {
+    Error::invalid("backup", path.display().to_string(), reason)
+}

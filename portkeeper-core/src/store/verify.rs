@@ -1,0 +1,125 @@
+//! Looks for damage: by SQLite, by another writer, by hand.
+
+use rusqlite::Connection;
+
+use super::{Failure, Store, schema, watched};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    model::{Finding, FindingKind, Severity},
+    watch::{Progress, Watch},
+};
+
+mod checks;
+
+use checks::{CHECKS, Check};
+
+const OPERATION: &str = "verify";
+
+/// Findings of each check that are told; a broken table would have millions.
+const MOST: usize = 100;
+
+/// What there is to find. Nothing is changed, and others go on writing.
+pub(crate) fn run(store: &Store, watch: &mut Watch<'_>) -> Result<Vec<Finding>> {
+    let apart = store.unchecked()?;
+    apart.enlarge_cache()?;
+    let path = store.path();
+    let mut findings = Vec::new();
+    let total = 3 + CHECKS.len() as u64;
+    let mut done = 0;
+    let mut look = |body: &(dyn Fn(&Connection) -> Result<Vec<Finding>, Failure> + Sync)| {
+        let progress = Progress {
+            operation: OPERATION,
+            done,
+            total,
+        };
+        done += 1;
+        let found = apart.with_connection(|db| {
+            watched::run(db, watch, progress, |db| match body(db) {
+                Err(Failure::Sqlite(error)) => damage(error),
+                found => found,
+            })
+        })?;
+        findings.extend(found);
+        Ok::<(), Error>(())
+    };
+    look(&integrity)?;
+    look(&foreign_keys)?;
+    look(&|db| match schema::verify(db, path) {
+        Err(Failure::Refused(Error::Database {
+            kind: ErrorKind::SchemaMismatch,
+            reason,
+            ..
+        })) => Ok(vec![finding(FindingKind::Schema, None, reason)]),
+        Err(failure) => Err(failure),
+        Ok(()) => Ok(Vec::new()),
+    })?;
+    for check in CHECKS {
+        look(&|db| rows(db, check))?;
+    }
+    watch.report(OPERATION, total, total)?;
+    findings.dedup();
+    Ok(findings)
+}
+
+fn integrity(db: &Connection) -> Result<Vec<Finding>, Failure> {
+    let mut statement = db.prepare(&format!("PRAGMA integrity_check({MOST})"))?;
+    let lines = statement.query_map((), |row| row.get::<_, String>(0))?;
+    let lines = lines.collect::<rusqlite::Result<Vec<_>>>()?;
+    let told = lines.into_iter().filter(|line| line != "ok");
+    Ok(told
+        .map(|line| {
+            finding(
+                FindingKind::Integrity,
+                None,
+                line.trim().replace('\n', "; "),
+            )
+        })
+        .collect())
+}
+
+fn foreign_keys(db: &Connection) -> Result<Vec<Finding>, Failure> {
+    let mut statement = db.prepare("PRAGMA foreign_key_check")?;
+    let rows = statement.query_map((), |row| {
+        let (table, id): (String, Option<i64>) = (row.get(0)?, row.get(1)?);
+        let id = id.map_or_else(String::new, |id| format!(" {id}"));
+        let message = format!("row{id} of {table} refers to a port without a row");
+        Ok(finding(FindingKind::ForeignKey, None, message))
+    })?;
+    Ok(rows.take(MOST).collect::<rusqlite::Result<_>>()?)
+}
+
+/// The rows that a check returns: a port or NULL, and a sentence.
+fn rows(db: &Connection, check: &Check) -> Result<Vec<Finding>, Failure> {
+    let mut statement = db.prepare(check.sql)?;
+    let rows = statement.query_map((), |row| {
+        Ok(Finding {
+            severity: check.severity,
+            kind: check.kind,
+            port: row.get(0).unwrap_or_default(),
+            message: String::from_utf8_lossy(row.get_ref(1)?.as_bytes()?).into_owned(),
+        })
+    })?;
+    let found = rows.take(MOST).collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(found)
+}
+
+/// Damage that keeps a check from its end is a finding too; a lack of locks or memory is none.
+fn damage(error: rusqlite::Error) -> Result<Vec<Finding>, Failure> {
+    use rusqlite::ErrorCode;
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => FindingKind::Integrity,
+        // A table or column that is missing.
+        Some(ErrorCode::Unknown) => FindingKind::Schema,
+        _ => return Err(error.into()),
+    };
+    Ok(vec![finding(kind, None, error.to_string())])
+}
+
+fn finding(kind: FindingKind, port: Option<i64>, message: impl Into<String>) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        kind,
+        port,
+        message: message.into(),
+    }
+}

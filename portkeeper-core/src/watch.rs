@@ -1,0 +1,76 @@
+//! Progress of long operations, and a way to stop them.
+
+use std::{fmt, ops::ControlFlow};
+
+use crate::error::{Error, Result};
+
+/// How far a long operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// What is done, such as `backup`.
+    pub operation: &'static str,
+    /// Units that are done.
+    pub done: u64,
+    /// All units, as far as they are known; grows when there turn out to be more.
+    pub total: u64,
+}
+
+/// Follows a long operation, and may stop it.
+///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use portkeeper_core::Watch;
+///
+/// let watch = Watch::new(|progress| {
+///     println!("{} {} of {}", progress.operation, progress.done, progress.total);
+///     ControlFlow::Continue(())                 // Break(()) stops it with CANCELLED
+/// });
+/// # drop(watch);
+/// ```
+#[derive(Default)]
+pub struct Watch<'a> {
+    callback: Option<Box<dyn FnMut(Progress) -> ControlFlow<()> + 'a>>,
+}
+
+impl<'a> Watch<'a> {
+    /// Nobody looks, and the operation runs to its end.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Calls `callback` at the beginning, at times meanwhile, and at the end; on the caller's thread.
+    pub fn new(callback: impl FnMut(Progress) -> ControlFlow<()> + 'a) -> Self {
+        Self {
+            callback: Some(Box::new(callback)),
+        }
+    }
+
+    /// Whether somebody looks.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.callback.is_some()
+    }
+
+    /// Tells how far the operation is; an error when it is to stop.
+    pub(crate) fn report(&mut self, operation: &'static str, done: u64, total: u64) -> Result<()> {
+        let Some(callback) = &mut self.callback else {
+            return Ok(());
+        };
+        let progress = Progress {
+            operation,
+            done,
+            total,
+        };
+        match callback(progress) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Cancelled(operation)),
+        }
+    }
+}
+
+impl fmt::Debug for Watch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let watched = self.callback.is_some();
+        f.debug_struct("Watch").field("watched", &watched).finish()
+    }
+}
