@@ -17,7 +17,10 @@ use crate::{
 
 mod bind;
 mod claim;
+mod configurations;
+mod export;
 mod hold;
+mod import;
 mod kill;
 mod lease;
 mod options;

@@ -34,13 +34,15 @@ mod watch;
 pub use error::{Error, ErrorKind, Result};
 pub use keeper::{BoundPort, Hold, Keeper, Lease, Options};
 pub use model::{
-    Action, HistoryEntry, Holder, KillReport, KilledProcess, LeaseTerms, Owner, PortState, Process,
-    ProcessIdentity, ProjectPorts, Protocol, Reservation, ScanReport, Socket, SocketState,
-    StaleReservation, Status, StatusChange, Summary, Verdict,
+    Action, Configuration, Document, DocumentPort, HistoryEntry, Holder, ImportOutcome,
+    ImportReport, ImportedPort, KillReport, KilledProcess, LeaseTerms, Owner, PortState, Process,
+    ProcessIdentity, ProjectPorts, Protocol, Reservation, SavedDocument, ScanReport, Socket,
+    SocketState, StaleReservation, Status, StatusChange, Summary, Verdict,
 };
 pub use project::Project;
 pub use request::{
-    Filter, HistoryQuery, KillRequest, PortRequest, Ready, Release, ReserveRequest, Strategy,
+    ExportRequest, Filter, HistoryQuery, ImportMode, ImportRequest, KillRequest, PortRequest,
+    Ready, Release, ReserveRequest, Strategy,
 };
 pub use store::Durability;
 pub use watch::{Progress, Watch};

@@ -14,6 +14,8 @@ use rusqlite::Connection;
 
 use crate::error::Result;
 
+mod checksum;
+pub(crate) mod configurations;
 mod connection;
 mod failure;
 mod file;
@@ -23,12 +25,14 @@ pub(crate) mod leases;
 mod migrate;
 mod open;
 pub(crate) mod ports;
+pub(crate) mod predecessor;
 mod retry;
 pub(crate) mod scans;
 mod schema;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use checksum::sha256;
 pub(crate) use failure::Failure;
 
 use connection::Link;
@@ -143,6 +147,21 @@ impl Store {
                 })
                 .inspect_err(|_| connection::roll_back(db))?;
             Ok(value)
+        })
+    }
+
+    /// Runs `body` in a write transaction and rolls it back, whatever it says.
+    pub(crate) fn rehearse<T>(
+        &self,
+        mut body: impl FnMut(&Connection) -> Result<T, Failure>,
+    ) -> Result<T> {
+        self.attempts(|link| {
+            link.check_file(self.path())?;
+            let db = &link.connection;
+            connection::run(db, "BEGIN IMMEDIATE")?;
+            let value = body(db);
+            connection::roll_back(db);
+            value
         })
     }
 
