@@ -419,6 +419,35 @@ fn a_watch_sees_the_import_and_stops_it_anywhere() {
 }
 
 #[test]
+fn a_failure_in_the_middle_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = Keeper::open_at(folder.path().join("database.db")).unwrap();
+    reserve(&keeper, 3000, "shop");
+    // Another program forbids two equal descriptions, behind this keeper's back.
+    rusqlite::Connection::open(keeper.path())
+        .unwrap()
+        .execute_batch("CREATE UNIQUE INDEX foreign_rule ON ports(description)")
+        .unwrap();
+    let described = |port: u16, text: &str| {
+        format!(r#"{{"number": {port}, "projectName": "p", "description": "{text}"}}"#)
+    };
+    let entries = [
+        described(4000, "a"),
+        described(4001, "b"),
+        described(4002, "a"),
+    ];
+    let before = contents(&keeper);
+    for mode in [ImportMode::Merge, ImportMode::Replace] {
+        let request = ImportRequest::json(document(&entries.join(","))).mode(mode);
+        let error = import(&keeper, request).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DatabaseError, "{error}");
+        assert_eq!(contents(&keeper), before);
+    }
+    let request = ImportRequest::json(document(&entries[..2].join(",")));
+    assert_eq!(import(&keeper, request).unwrap().added, 2);
+}
+
+#[test]
 fn every_port_of_a_machine_is_exported_and_imported() {
     let entries: Vec<String> = (1..=65_535).map(|port| entry(port, "all")).collect();
     let folder = tempfile::tempdir().unwrap();

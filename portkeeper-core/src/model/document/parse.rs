@@ -24,10 +24,7 @@ const MAX_PORT_BYTES: usize = 1 << 20;
 type Reason = String;
 
 #[derive(Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    expecting = "an object with version and ports"
-)]
+#[serde(rename_all = "camelCase")]
 struct RawDocument<'a> {
     #[serde(borrow)]
     version: Option<&'a RawValue>,
@@ -78,6 +75,10 @@ pub(super) fn document(text: &str) -> Result<Document, Reason> {
     }
     // Some editors and shells put a byte order mark before what they save.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // Otherwise a list of the fields' values would pass for one.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err("it is not a JSON object".to_owned());
+    }
     let raw: RawDocument<'_> =
         serde_json::from_str(text).map_err(|error| format!("it is not valid JSON: {error}"))?;
     let version = version(raw.version)?;
@@ -119,6 +120,9 @@ fn version(raw: Option<&RawValue>) -> Result<String, Reason> {
 
 fn port(entry: &RawValue) -> Result<DocumentPort, Reason> {
     let text = entry.get();
+    if !text.starts_with('{') {
+        return Err(format!("{} is not an object", cut(text)));
+    }
     let raw: RawPort<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let number = raw.number.ok_or("it has no number")?;
     let number: i64 = field(Some(number), "number", "an integer")?.ok_or("its number is null")?;
@@ -185,14 +189,18 @@ fn flag(raw: Option<&RawValue>, name: &str) -> Result<bool, Reason> {
 }
 
 fn unwanted(name: &str, raw: &RawValue, wanted: &str) -> Reason {
+    let raw = cut(raw.get());
+    format!("{name} {raw} is not {wanted}")
+}
+
+/// The beginning of a JSON text, in one line.
+fn cut(text: &str) -> String {
     const SHOWN: usize = 60;
-    let mut shown: String = raw.get().chars().take(SHOWN).collect();
-    if shown.len() < raw.get().len() {
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
         shown.push('…');
     }
-    // Line breaks between the parts of a value have no place in a message.
-    let shown = shown.replace(char::is_control, " ");
-    format!("{name} {shown} is not {wanted}")
+    shown.replace(char::is_control, " ")
 }
 
 /// The entries of a document, each still a text.
