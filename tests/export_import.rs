@@ -229,10 +229,16 @@ fn one_project_is_replaced_without_touching_another() {
 fn an_added_claim_has_the_times_of_the_document_and_nothing_of_its_machine() {
     let keeper = keeper();
     let entry = r#"{"number": 3000, "projectName": "shop", "status": "in-use", "pid": 1, "processName":
-        "init", "reservedAt": "2024-01-20 10:30:00", "lastSeenAt": "2024-01-21T10:30:00Z", "future": {}}"#;
+        "init", "reservedAt": "2024-01-20 10:30:00", "lastSeenAt": "2016-12-31T23:59:60.5Z", "future": {}}"#;
     import(&keeper, ImportRequest::json(document(entry))).unwrap();
     let row = keeper.get(3000).unwrap().unwrap();
     assert_eq!(row.reserved_at.to_rfc3339(), "2024-01-20T10:30:00+00:00");
+    let seen = row.last_seen_at.unwrap();
+    assert_eq!(
+        seen.to_rfc3339(),
+        "2016-12-31T23:59:59+00:00",
+        "SQLite knows no leap second"
+    );
     assert_eq!(
         (row.status, row.pid, row.process_name),
         (Status::Reserved, None, None)

@@ -89,6 +89,12 @@ impl Keeper {
             entries.retain(|entry| entry.project_name == *project);
         }
         let text = document.to_json()?;
+        if text.len() > Document::MAX_BYTES {
+            // It could be kept, and never be read again.
+            let (found, most) = (text.len(), Document::MAX_BYTES);
+            let reason = format!("its {found} bytes are more than {most}");
+            return Err(Error::ImportInvalid(reason));
+        }
         let checksum = sha256(text.as_bytes());
 
         let conditional = self.store.read_one(|db| Ok(ports::conditional(db)?))?;

@@ -1,4 +1,4 @@
-use chrono::{DateTime, Datelike, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -194,7 +194,8 @@ impl DocumentPort {
             &mut port.last_seen_at,
             &mut port.updated_at,
         ] {
-            *time = time.map(|time| time.trunc_subsecs(0));
+            // In whole seconds, of which a leap second is none that SQLite could read.
+            *time = time.and_then(|time| DateTime::from_timestamp(time.timestamp(), 0));
             if let Some(time) = time
                 && !(0..=9999).contains(&time.year())
             {
