@@ -31,7 +31,8 @@ impl Keeper {
     ///
     /// let document = keeper.export(ExportRequest::all())?;
     /// assert_eq!(document.ports[0].tags, ["frontend"]);
-    /// std::fs::write("/dev/null", document.to_json()?).unwrap();
+    /// let text = document.to_json()?;                     // what Keeper::import takes
+    /// assert!(text.contains("my-app"));
     /// assert_eq!(keeper.configurations()?[0].name, "export");
     /// # Ok::<(), portkeeper_core::Error>(())
     /// ```

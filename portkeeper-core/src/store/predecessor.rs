@@ -11,7 +11,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi, limits::Limit};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, limits::Limit};
 
 use super::{failure::refusal, file, generation::Generation};
 use crate::{
@@ -64,21 +64,25 @@ pub(crate) fn read(path: &Path, now: DateTime<Utc>) -> Result<Document> {
             "it is a registry that is open in this process",
         ));
     }
+    let mut outcome = Err(refusal(
+        ErrorKind::DatabaseBusy,
+        &path,
+        "other writers changed it each time that it was read",
+    ));
     for _ in 0..ATTEMPTS {
         let before = stamps(&path);
         let way = way(&path)?;
         let document = read_in(way, &path, now);
-        let settled = !way.is_unlocked() || before == stamps(&path);
-        // A failure counts as little as a document, when the file was half written.
-        if settled {
+        // What was read under a lock is one state. Anything else counts, and so does a failure, when
+        // nobody has written or closed the files meanwhile.
+        if (document.is_ok() && !way.is_unlocked()) || before == stamps(&path) {
             return document;
         }
+        if !way.is_unlocked() {
+            outcome = document;
+        }
     }
-    Err(refusal(
-        ErrorKind::DatabaseBusy,
-        &path,
-        "other writers changed it each time that it was read",
-    ))
+    outcome
 }
 
 fn read_in(way: Way, path: &Path, now: DateTime<Utc>) -> Result<Document> {
@@ -102,13 +106,7 @@ fn read_in(way: Way, path: &Path, now: DateTime<Utc>) -> Result<Document> {
         }
         Way::Alone => "mode=ro&immutable=1",
     };
-    let mut read = rows::document(&open(path, options).map_err(failed)?, now);
-    // Until its first reader has come, the index of a log can be used by those alone who may write it.
-    if way == Way::Indexed
-        && matches!(&read, Err(rows::Failure::Sqlite(error)) if cannot_init(error))
-    {
-        read = rows::document(&open(path, "mode=ro").map_err(failed)?, now);
-    }
+    let read = rows::document(&open(path, options).map_err(failed)?, now);
     read.map_err(|failure| match failure {
         rows::Failure::Sqlite(error) => failed(error),
         rows::Failure::Invalid(reason) => invalid(path, &reason),
@@ -137,11 +135,6 @@ fn open(path: &Path, options: &str) -> rusqlite::Result<Connection> {
         db.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
     }
     Ok(db)
-}
-
-fn cannot_init(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error().map(|error| error.extended_code);
-    code == Some(ffi::SQLITE_READONLY_CANTINIT)
 }
 
 fn way(path: &Path) -> Result<Way> {
