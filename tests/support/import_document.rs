@@ -1,28 +1,42 @@
 //! What must hold of any bytes that are given as a document: the corpus is replayed with it, and the
 //! fuzz target `import` looks for bytes that break it.
 
+use std::sync::LazyLock;
+
 use portkeeper_core::{
     Document, ErrorKind, ExportRequest, Filter, ImportMode, ImportRequest, Keeper, Watch,
 };
+
+/// What nothing is ever imported into. To open a registry for each refusal would take a fuzzer longer
+/// than all the rest.
+static UNTOUCHED: LazyLock<Keeper> = LazyLock::new(opened);
+
+fn opened() -> Keeper {
+    Keeper::in_memory().expect("a registry in memory opens")
+}
 
 /// Imports `bytes` in every way, and tells whether they were a document.
 pub fn holds_for(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return false;
     };
-    let keeper = Keeper::in_memory().expect("a registry in memory opens");
     let document = match Document::from_json(text) {
         Ok(document) => document,
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::ImportInvalid, "{error}");
             let message = error.to_string();
             assert!(message.len() < 1_000, "{} bytes of message", message.len());
-            let refusal = keeper.import(ImportRequest::json(text), Watch::none());
+            let refusal = UNTOUCHED.import(ImportRequest::json(text), Watch::none());
             assert_eq!(
                 refusal.expect_err("it is refused again").to_string(),
                 message
             );
-            assert!(keeper.configurations().expect("they are listed").is_empty());
+            assert!(
+                UNTOUCHED
+                    .configurations()
+                    .expect("they are listed")
+                    .is_empty()
+            );
             return false;
         }
     };
@@ -32,6 +46,7 @@ pub fn holds_for(bytes: &[u8]) -> bool {
         document
     );
 
+    let keeper = opened();
     let import = |request: ImportRequest| keeper.import(request, Watch::none());
     let request = ImportRequest::json(text);
     let dry = import(request.clone().dry_run(true)).expect("a dry run");
@@ -48,7 +63,7 @@ pub fn holds_for(bytes: &[u8]) -> bool {
 
     // What was exported is, imported elsewhere, the same again.
     let exported = keeper.export(ExportRequest::all()).expect("an export");
-    let elsewhere = Keeper::in_memory().expect("a registry in memory opens");
+    let elsewhere = opened();
     elsewhere
         .import(exported.clone(), Watch::none())
         .expect("an import");
