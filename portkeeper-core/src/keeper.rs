@@ -18,8 +18,11 @@ use crate::{
 mod backup;
 mod bind;
 mod claim;
+mod configurations;
 mod dump;
+mod export;
 mod hold;
+mod import;
 mod kill;
 mod lease;
 mod maintenance;

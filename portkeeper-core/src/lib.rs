@@ -34,15 +34,16 @@ mod watch;
 pub use error::{Error, ErrorKind, Result};
 pub use keeper::{BoundPort, Hold, Keeper, Lease, Options};
 pub use model::{
-    Action, BackupReport, CompactReport, Finding, FindingKind, HistoryEntry, Holder, KillReport,
+    Action, BackupReport, CompactReport, Configuration, Document, DocumentPort, Finding,
+    FindingKind, HistoryEntry, Holder, ImportOutcome, ImportReport, ImportedPort, KillReport,
     KilledProcess, LeaseTerms, Owner, PortState, Process, ProcessIdentity, ProjectPorts, Protocol,
-    PruneReport, Reservation, RestoreReport, ScanReport, Severity, Socket, SocketState,
-    StaleReservation, Stats, Status, StatusChange, Summary, Verdict,
+    PruneReport, Reservation, RestoreReport, SavedDocument, ScanReport, Severity, Socket,
+    SocketState, StaleReservation, Stats, Status, StatusChange, Summary, Verdict,
 };
 pub use project::Project;
 pub use request::{
-    Filter, HistoryQuery, KillRequest, PortRequest, PruneRequest, Ready, Release, ReserveRequest,
-    Strategy,
+    ExportRequest, Filter, HistoryQuery, ImportMode, ImportRequest, KillRequest, PortRequest,
+    PruneRequest, Ready, Release, ReserveRequest, Strategy,
 };
 pub use store::Durability;
 pub use watch::{Progress, Watch};

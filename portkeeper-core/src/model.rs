@@ -1,6 +1,9 @@
 //! What callers get back. The JSON of a record uses the documented column names.
 
+mod configuration;
+mod document;
 mod history;
+mod import;
 mod kill;
 mod machine;
 mod maintenance;
@@ -11,8 +14,11 @@ mod text;
 pub(crate) mod timestamp;
 mod verdict;
 
+pub use configuration::{Configuration, SavedDocument};
+pub use document::{Document, DocumentPort};
 pub(crate) use history::Details;
 pub use history::{Action, HistoryEntry, Holder};
+pub use import::{ImportOutcome, ImportReport, ImportedPort};
 pub use kill::{KillReport, KilledProcess};
 pub use machine::{Fate, Probe};
 pub use maintenance::{

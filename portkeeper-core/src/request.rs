@@ -14,8 +14,11 @@ pub use port::{PortRequest, Strategy};
 pub use prune::PruneRequest;
 pub use ready::Ready;
 mod kill;
+mod transfer;
 
 pub use kill::KillRequest;
+pub(crate) use transfer::Source;
+pub use transfer::{ExportRequest, ImportMode, ImportRequest};
 
 /// A claim on a port of the caller's choice, for [`Keeper::reserve`](crate::Keeper::reserve).
 ///

@@ -15,8 +15,10 @@ use rusqlite::Connection;
 use crate::error::Result;
 
 pub(crate) mod backup;
+mod checksum;
 mod column;
 pub(crate) mod compact;
+pub(crate) mod configurations;
 mod connection;
 mod copy;
 pub(crate) mod dump;
@@ -28,6 +30,7 @@ pub(crate) mod leases;
 mod migrate;
 mod open;
 pub(crate) mod ports;
+pub(crate) mod predecessor;
 pub(crate) mod prune;
 pub(crate) mod restore;
 mod retry;
@@ -42,6 +45,7 @@ mod untrusted;
 pub(crate) mod verify;
 mod watched;
 
+pub(crate) use checksum::sha256;
 pub(crate) use failure::Failure;
 
 use connection::Link;
@@ -204,6 +208,21 @@ impl Store {
                 })
                 .inspect_err(|_| connection::roll_back(db))?;
             Ok(value)
+        })
+    }
+
+    /// Runs `body` in a write transaction and rolls it back, whatever it says.
+    pub(crate) fn rehearse<T>(
+        &self,
+        mut body: impl FnMut(&Connection) -> Result<T, Failure>,
+    ) -> Result<T> {
+        self.attempts(|link| {
+            link.check_file(self.path())?;
+            let db = &link.connection;
+            connection::run(db, "BEGIN IMMEDIATE")?;
+            let value = body(db);
+            connection::roll_back(db);
+            value
         })
     }
 

@@ -93,6 +93,12 @@ pub(crate) fn actor(name: &str) -> Result<()> {
     line("actor", name, NAME_LENGTH)
 }
 
+/// What a configuration is called.
+pub(crate) fn name(name: &str) -> Result<()> {
+    not_blank("name", name)?;
+    line("name", name, NAME_LENGTH)
+}
+
 /// A description may hold line breaks and tabs, and no other control character.
 pub(crate) fn description(text: &str) -> Result<()> {
     no_longer_than("description", text, DESCRIPTION_LENGTH)?;

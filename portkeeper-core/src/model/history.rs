@@ -58,7 +58,8 @@ pub struct HistoryEntry {
     pub performed_by: Option<String>,
     /// When.
     pub performed_at: DateTime<Utc>,
-    /// Why and how: `reason`, `changed`, `previousProject`, `pid`, `processName`, `leaseId`;
+    /// Why and how: `reason`, `changed`, `previousProject`, `pid`, `processName`, `leaseId`,
+    /// `configuration` (the id of the import);
     /// of a killing `pids`, `processNames`, `forced`, where nobody had the port `claimed` (false), and
     /// where something still listened `failure`.
     pub details: Map<String, Value>,

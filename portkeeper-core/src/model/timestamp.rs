@@ -11,12 +11,14 @@ pub(crate) fn format(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// Reads the stored form, and `YYYY-MM-DD HH:MM:SS` as SQLite's `datetime()` writes it.
+/// Reads the stored form, and `YYYY-MM-DD HH:MM:SS` as SQLite's `datetime()` writes it, also with the
+/// `T` that other programs put between date and time without naming a zone.
 pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
     match DateTime::parse_from_rfc3339(text) {
         Ok(time) => Some(time.with_timezone(&Utc)),
-        Err(_) => NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f")
-            .ok()
+        Err(_) => ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"]
+            .iter()
+            .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
             .map(|time| time.and_utc()),
     }
 }
@@ -35,6 +37,7 @@ mod tests {
         for text in [
             "2024-01-20T10:30:00Z",
             "2024-01-20 10:30:00",
+            "2024-01-20T10:30:00",
             "2024-01-20T12:30:00+02:00",
         ] {
             let time = parse(text).unwrap_or_else(|| panic!("{text} is not read"));

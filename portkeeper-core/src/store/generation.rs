@@ -86,6 +86,12 @@ impl Generation {
         Ok(())
     }
 
+    /// Whether a keeper of this process has the database at `path`, a resolved one, open.
+    pub(super) fn is_open_here(path: &Path) -> bool {
+        // A list that nobody will ever release again may well name the path.
+        lock_open().is_none_or(|open| open.iter().any(|generation| generation.path == path))
+    }
+
     /// Closes the connection of this process. What was inherited stays in the list, for the next
     /// [`announce`](Self::announce) of this process to close.
     pub(super) fn end(self: &Arc<Self>) {

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use portkeeper_migrations::{ALL, Migration};
 use rusqlite::Connection;
-use sha2::{Digest, Sha256};
 
 use super::{
     Failure,
+    checksum::sha256,
     schema::{self, State},
 };
 use crate::model::timestamp;
@@ -44,14 +44,7 @@ pub(super) fn run(connection: &Connection, state: &State, path: &Path) -> Result
 
 /// The SHA-256 of a migration's text, in hexadecimal.
 pub(super) fn checksum(migration: &Migration) -> String {
-    use std::fmt::Write;
-    Sha256::digest(migration.sql)
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    sha256(migration.sql.as_bytes())
 }
 
 /// Creates what an adopted database lacks of the documented schema.
