@@ -279,14 +279,13 @@ fn a_live_lease_of_the_same_project_goes_on() {
 fn a_lease_whose_owner_is_gone_is_no_conflict() {
     let folder = tempfile::tempdir().unwrap();
     let keeper = Keeper::open_at(folder.path().join("database.db")).unwrap();
-    reserve(&keeper, 20_500, "gone");
-    // Made by hand, since a process that ends would take a moment to do so.
+    let request = PortRequest::new("gone").range(20_500..=20_500);
+    let ttl = std::time::Duration::from_secs(60);
+    keeper.request(request.ttl(ttl)).unwrap();
+    // Made to end by hand, since it would take a moment to do so.
     rusqlite::Connection::open(keeper.path())
         .unwrap()
-        .execute_batch(
-            "INSERT INTO leases (port, leaseId, expiresAt, createdAt)
-             VALUES (20500, 'x', '2020-01-01T00:00:00Z', '2019-01-01T00:00:00Z')",
-        )
+        .execute_batch("UPDATE leases SET expiresAt = '2020-01-01T00:00:00Z'")
         .unwrap();
     let request = ImportRequest::json(document(&entry(20_500, "shop")));
     let before = contents(&keeper);

@@ -162,7 +162,7 @@ pub enum Error {
     #[error("internal error: {0}")]
     Internal(String),
 
-    /// The caller stopped a long operation; what it had done is undone.
+    /// The caller stopped a long operation; what it had done is undone, but for what the operation says.
     #[error("{0} was stopped by its caller")]
     Cancelled(&'static str),
 }

@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     keeper::Keeper,
-    model::Document,
+    model::{Document, shown},
     request::ExportRequest,
     rules,
     store::{
@@ -61,11 +61,7 @@ impl Keeper {
             )));
         }
         let description = match &project {
-            Some(project) => format!(
-                "{} ports of project {}",
-                rows.len(),
-                crate::model::shown(project)
-            ),
+            Some(project) => format!("{} ports of project {}", rows.len(), shown(project)),
             None => format!("{} ports", rows.len()),
         };
         let new = NewConfiguration {

@@ -7,6 +7,8 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use super::failure::refusal;
@@ -89,7 +91,32 @@ pub(super) fn create(path: &Path) -> Result<Identity> {
             "it is empty, while a log of changes (-wal) lies beside it",
         ));
     }
+    if log_was_taken_away(path) {
+        return Err(refusal(
+            ErrorKind::DatabaseCorrupt,
+            path,
+            "its log of changes (-wal) is missing, and with it the newest changes; its index (-shm) is \
+             there still: bring the log back, or remove the index to go on without what was lost",
+        ));
+    }
     Ok(identity(&metadata))
+}
+
+/// Whether there is an index of the log without the log. SQLite makes the log first and removes it last,
+/// so that only somebody else can have removed it alone. A few looks tell that from two moments of
+/// processes that close and open the database meanwhile.
+fn log_was_taken_away(path: &Path) -> bool {
+    const LOOKS: usize = 5;
+    let exists = |suffix| fs::metadata(companion(path, suffix)).is_ok();
+    for look in 0..LOOKS {
+        if look > 0 {
+            thread::sleep(Duration::from_millis(2));
+        }
+        if !exists("-shm") || exists("-wal") {
+            return false;
+        }
+    }
+    true
 }
 
 /// Refuses when `path` no longer stands for the file that was opened.

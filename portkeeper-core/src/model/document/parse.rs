@@ -13,7 +13,10 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{Document, DocumentPort, Status};
-use crate::{model::timestamp, value};
+use crate::{
+    model::{shown, timestamp},
+    value,
+};
 
 /// Most entries of one document: a port has one at most.
 const MAX_PORTS: usize = 65_535;
@@ -102,7 +105,7 @@ pub(super) fn check_version(version: &str) -> Result<(), Reason> {
         let known = Document::VERSION;
         Err(format!(
             "its version {} is not known here, only {known}",
-            crate::model::shown(version)
+            shown(version)
         ))
     }
 }
