@@ -452,9 +452,15 @@ fn changes(report: &ScanReport) -> Vec<Change> {
         .collect()
 }
 
+/// `tests/run` asks for more than a developer waits for.
+fn cases() -> u32 {
+    let asked = std::env::var("PORTKEEPER_MODEL_CASES").ok();
+    asked.map_or(100, |cases| cases.parse().unwrap())
+}
+
 proptest! {
     #![proptest_config(Config {
-        cases: 400,
+        cases: cases(),
         max_shrink_iters: 20_000,
         max_shrink_time: 30_000,
         failure_persistence: None,

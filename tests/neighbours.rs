@@ -1,7 +1,7 @@
 //! Many processes ask for ports of one range, half of them are killed in the middle of it, and
 //! neighbours who know no registry take and leave ports of the same range at full speed.
 //!
-//! `PORTKEEPER_NEIGHBOURS=PROCESSESxREQUESTS` asks for more than the usual 32x200.
+//! `PORTKEEPER_NEIGHBOURS=PROCESSESxREQUESTS` says how many; `tests/run` asks for 32x200.
 #![cfg(target_os = "linux")]
 
 #[path = "support/apart.rs"]
@@ -327,7 +327,7 @@ impl Drop for Spoken {
 
 /// How many processes there are, and how often each asks.
 fn size() -> (usize, usize) {
-    let text = env::var("PORTKEEPER_NEIGHBOURS").unwrap_or_else(|_| "32x200".to_owned());
+    let text = env::var("PORTKEEPER_NEIGHBOURS").unwrap_or_else(|_| "16x100".to_owned());
     let (processes, requests) = text.split_once('x').unwrap();
     (processes.parse().unwrap(), requests.parse().unwrap())
 }
