@@ -83,7 +83,8 @@ ORDER BY h.port;
 -- What a claim depends on, beside its project's wish: a row for each claim with a role, an owner or an
 -- end. The documented table has no room for it. A process is known by more than its pid, which comes
 -- back: start ticks, boot, pid namespace, and the inode of its pidfd where there is one. `held` says that
--- the owner keeps a socket bound to the port without listening, which no table of sockets shows.
+-- the owner keeps a socket bound to the port without listening, which no table of sockets shows, and
+-- `borrowed` that the owner uses a claim which does not end with it.
 
 CREATE TABLE leases (
     port INTEGER PRIMARY KEY REFERENCES ports(number),
@@ -95,6 +96,7 @@ CREATE TABLE leases (
     ownerNamespace INTEGER,
     ownerPidfd INTEGER,
     held INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1)),
+    borrowed INTEGER NOT NULL DEFAULT 0 CHECK (borrowed IN (0, 1)),
     expiresAt TEXT,
     createdAt TEXT NOT NULL,
     CHECK (

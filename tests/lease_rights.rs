@@ -2,14 +2,21 @@
 
 #[path = "support/altered.rs"]
 mod altered;
+mod support;
 
-use std::{collections::HashSet, sync::Arc, thread, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
 
 use altered::Altered;
 use portkeeper_core::{
     ErrorKind, Filter, Keeper, Options, PortRequest, Release, ReserveRequest, Status, Strategy,
     Verdict, host::Host,
 };
+use support::{child, child_argument};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -205,4 +212,77 @@ fn a_refusal_counts_what_holds_the_range() {
         format!("1 of 4 ports can be had in 18170..=18174: {rest}")
     );
     drop(server);
+}
+
+/// The claim is not the holder's: whoever held it ends, and the claim goes on until its time.
+#[test]
+fn a_holder_that_is_killed_does_not_end_a_claim_that_is_not_its_own() {
+    const TEST: &str = "a_holder_that_is_killed_does_not_end_a_claim_that_is_not_its_own";
+    if let Some(path) = child_argument() {
+        let keeper = Keeper::open_at(path).unwrap();
+        let hold = keeper.hold(18_180).unwrap();
+        assert_eq!(hold.port(), 18_180);
+        std::process::abort();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("database.db");
+    let host = Arc::new(Altered::default());
+    let keeper = Options::new()
+        .path(&path)
+        .host(host.clone())
+        .open()
+        .unwrap();
+    let request = PortRequest::new("shop").range(18_180..=18_180);
+    keeper.request(request.ttl(MINUTE)).unwrap();
+
+    let output = child(TEST, &path.display().to_string()).output().unwrap();
+    assert!(!output.status.success(), "it aborts");
+    let left = keeper.get(18_180).unwrap().unwrap();
+    assert!(left.lease.is_some_and(|lease| lease.held && lease.borrowed));
+    keeper.scan().unwrap();
+    let row = keeper.get(18_180).unwrap().unwrap();
+    assert_eq!((row.status, row.owner()), (Status::Reserved, None));
+    host.forward(62);
+    keeper.scan().unwrap();
+    assert_eq!(status(&keeper, 18_180), Status::Free);
+}
+
+/// Somebody finds that the time is over, and before he writes that, the owner holds the port.
+#[test]
+fn a_lease_that_is_held_at_the_last_moment_does_not_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("database.db");
+    let owner = Keeper::open_at(&path).unwrap();
+    let request = PortRequest::new("shop").range(18_181..=18_181);
+    let lease = owner.lease(request.ttl(MINUTE)).unwrap();
+    let late = Arc::new(Altered::default());
+    late.forward(3600);
+    let sweeper = Options::new()
+        .path(&path)
+        .host(late.clone())
+        .open()
+        .unwrap();
+    let hold = Arc::new(Mutex::new(None));
+    let place = Arc::clone(&hold);
+    let holder = owner.clone();
+    // The first question is for the time at which leases are judged.
+    late.at_now(move || *place.lock().unwrap() = Some(holder.hold(18_181).unwrap()));
+    sweeper.scan().unwrap();
+    assert!(hold.lock().unwrap().is_some());
+    assert_eq!(status(&owner, 18_181), Status::Reserved);
+    drop(lease);
+}
+
+/// The guard goes, the project wants to keep the port, and then the hold goes.
+#[test]
+fn a_role_is_usable_again_after_its_last_user() {
+    let (_host, keeper) = registry();
+    let lease = keeper.lease(web(18_182..=18_182)).unwrap();
+    let hold = keeper.hold(18_182).unwrap();
+    drop(lease);
+    keeper.reserve(18_182, ReserveRequest::new("shop")).unwrap();
+    drop(hold);
+    let row = keeper.get(18_182).unwrap().unwrap();
+    assert_eq!((row.status, row.owner()), (Status::Reserved, None));
+    drop(keeper.lease(web(18_182..=18_182)).unwrap());
 }

@@ -1,4 +1,4 @@
-//! The façade: one method is one operation and at most one transaction.
+//! The façade: one method is one operation.
 
 use std::{
     path::Path,

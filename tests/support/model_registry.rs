@@ -569,6 +569,7 @@ impl Row {
                     role: lease.role.map(str::to_owned),
                     owner: lease.owner.clone(),
                     held: false,
+                    borrowed: false,
                     expires_at: lease.expires_at.map(time),
                 }),
         }

@@ -75,6 +75,7 @@ impl Keeper {
                     role: now.role().map(str::to_owned),
                     owner: Some(me.clone()),
                     held: true,
+                    borrowed: !was_mine,
                     expires_at: now.lease.as_ref().and_then(|lease| lease.expires_at),
                 };
                 leases::put(tx, port, &lease, self.host.now())?;
@@ -139,6 +140,7 @@ impl Keeper {
                 if !was_mine {
                     lease.id = lease_id()?;
                     lease.owner = None;
+                    lease.borrowed = false;
                 }
                 if was_mine || lease.role.is_some() || lease.expires_at.is_some() {
                     leases::put(tx, port, lease, self.host.now())?;

@@ -188,6 +188,7 @@ fn write(
             role: Some(role),
             owner: None,
             held: false,
+            borrowed: false,
             expires_at: None,
         });
     }

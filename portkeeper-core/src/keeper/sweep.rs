@@ -25,10 +25,11 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    /// Whether it is this lease that ended. One that was prolonged since keeps its name.
+    /// Whether it is this lease that ended. One that was prolonged or held since keeps its name.
     fn is_of(&self, lease: &LeaseTerms, journal: &Journal) -> bool {
         let is_over = lease.expires_at.is_some_and(|end| end <= journal.now);
-        lease.id == self.lease && (is_over || !matches!(self.how, Ending::Expired))
+        let is_kept = lease.held && lease.owner.is_some();
+        lease.id == self.lease && (is_over && !is_kept || !matches!(self.how, Ending::Expired))
     }
 }
 
@@ -155,8 +156,12 @@ pub(super) fn settle(
         let Some(lease) = row.lease.as_ref().filter(|lease| end.is_of(lease, journal)) else {
             continue;
         };
-        // The claim is its project's; only the right to use it has ended.
-        if !row.auto_release {
+        // The claim is its project's still; only the right to use it has ended.
+        let claim_is_over = match end.how {
+            Ending::Expired => row.auto_release,
+            Ending::Abandoned | Ending::Inherited(..) => row.auto_release && !lease.borrowed,
+        };
+        if !claim_is_over {
             vacate(db, journal, &row)?;
             continue;
         }
@@ -174,6 +179,7 @@ pub(super) fn settle(
                     lease.id = lease_id()?;
                     lease.owner = Some(identity.clone());
                     lease.held = false;
+                    lease.borrowed = false;
                 }
                 (after, "its process ended, and another one listens")
             }
@@ -204,20 +210,21 @@ pub(super) fn settle(
     Ok(changes)
 }
 
-/// Takes owner and end from a claim that lasts without them.
+/// Takes the owner from a claim that goes on without it, and its end from one that lasts.
 pub(super) fn vacate(db: &Connection, journal: &Journal, row: &Reservation) -> Result<(), Failure> {
-    match row.role() {
-        Some(role) => {
-            let lease = LeaseTerms {
-                id: lease_id()?,
-                role: Some(role.to_owned()),
-                owner: None,
-                held: false,
-                expires_at: None,
-            };
-            leases::put(db, row.number, &lease, journal.now)?;
-        }
-        None => leases::remove(db, row.number)?,
+    let end = row.lease.as_ref().and_then(|lease| lease.expires_at);
+    let lease = LeaseTerms {
+        id: lease_id()?,
+        role: row.role().map(str::to_owned),
+        owner: None,
+        held: false,
+        borrowed: false,
+        expires_at: end.filter(|_| row.auto_release),
+    };
+    if lease.role.is_some() || lease.expires_at.is_some() {
+        leases::put(db, row.number, &lease, journal.now)?;
+    } else {
+        leases::remove(db, row.number)?;
     }
     Ok(())
 }

@@ -89,6 +89,8 @@ pub struct LeaseTerms {
     pub owner: Option<ProcessIdentity>,
     /// Whether the owner keeps the port bound without listening, see [`Keeper::hold`](crate::Keeper::hold).
     pub held: bool,
+    /// Whether the owner only uses the port for a while, and the claim does not end with it.
+    pub borrowed: bool,
     /// When the claim ends by itself.
     pub expires_at: Option<DateTime<Utc>>,
 }

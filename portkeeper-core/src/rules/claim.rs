@@ -94,7 +94,8 @@ pub(crate) fn alter(
     if lasting {
         altered.auto_release = false;
         if let Some(lease) = &mut altered.lease {
-            lease.expires_at = None;
+            // An end that has come is that of a lease whose guard is gone already.
+            lease.expires_at = lease.expires_at.filter(|end| *end <= now);
         }
     }
     if let Some(description) = wish.description {

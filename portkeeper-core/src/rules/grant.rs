@@ -56,6 +56,7 @@ impl Terms<'_> {
                 role: role.map(str::to_owned),
                 owner: self.owner.clone(),
                 held: false,
+                borrowed: false,
                 expires_at: self.expiry(now),
             });
         }
@@ -109,6 +110,7 @@ impl Terms<'_> {
                 lease.id = id;
                 lease.owner.clone_from(&self.owner);
                 lease.held = false;
+                lease.borrowed = false;
             }
             lease.expires_at = self.expiry(now);
             lease_changed = *lease != before;

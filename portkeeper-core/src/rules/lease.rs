@@ -71,6 +71,7 @@ mod tests {
                     pidfd: 0,
                 }),
                 held,
+                borrowed: false,
                 expires_at: end,
             };
             let state = lease_state(&lease, now, |_| owner.unwrap_or(Dead));

@@ -45,6 +45,7 @@ pub(crate) fn restored(
                 id: new_id(),
                 owner: None,
                 held: false,
+                borrowed: false,
                 ..lease.clone()
             })
         }
@@ -130,6 +131,7 @@ mod tests {
             role: role.map(str::to_owned),
             owner: has_process.then_some(process),
             held: has_process,
+            borrowed: false,
             expires_at: None,
         });
         row

@@ -13,8 +13,8 @@ pub(crate) fn put(
     now: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
     const SQL: &str = "INSERT OR REPLACE INTO leases (port, leaseId, role, ownerPid, ownerStart, \
-         ownerBoot, ownerNamespace, ownerPidfd, held, expiresAt, createdAt) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+         ownerBoot, ownerNamespace, ownerPidfd, held, borrowed, expiresAt, createdAt) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     let owner = lease.owner.as_ref();
     db.prepare_cached(SQL)?.execute(params![
         port,
@@ -26,6 +26,7 @@ pub(crate) fn put(
         owner.map(|owner| owner.namespace.cast_signed()),
         owner.map(|owner| owner.pidfd.cast_signed()),
         lease.held,
+        lease.borrowed,
         lease.expires_at.map(timestamp::format),
         timestamp::format(now),
     ])?;

@@ -22,7 +22,7 @@ macro_rules! select {
             "SELECT p.number, p.projectName, p.description, p.status, p.pid, p.processName, \
              p.reservedAt, p.lastSeenAt, p.updatedAt, p.autoRelease, p.tags, p.metadata, \
              l.leaseId, l.role, l.ownerPid, l.ownerStart, l.ownerBoot, l.ownerNamespace, \
-             l.ownerPidfd, l.held, l.expiresAt \
+             l.ownerPidfd, l.held, l.expiresAt, l.borrowed \
              FROM ports p LEFT JOIN leases l ON l.port = p.number ",
             $rest
         )
@@ -234,6 +234,7 @@ fn lease(row: &Row<'_>) -> rusqlite::Result<Option<LeaseTerms>> {
         role: row.get(13)?,
         owner,
         held: row.get(19)?,
+        borrowed: row.get(21)?,
         expires_at: time(row, 20)?,
     }))
 }

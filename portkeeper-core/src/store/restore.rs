@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
+use super::column;
 use super::{Failure, Store, source::Configuration, source::Entry, source::Source};
 use crate::{
     error::Result,
@@ -141,8 +142,8 @@ pub(crate) fn last(db: &Connection, port: u16) -> rusqlite::Result<Option<Last>>
                 "killed" => Action::Killed,
                 _ => Action::Reserved,
             },
-            project: row.get(1)?,
-            performed_at: row.get(2)?,
+            project: column::text(row, 1)?,
+            performed_at: column::text(row, 2)?.unwrap_or_default(),
             is_new: row.get(3)?,
         })
     });

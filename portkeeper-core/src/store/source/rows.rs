@@ -200,6 +200,7 @@ fn lease(row: &Row<'_>) -> Result<Option<LeaseTerms>, Wrong> {
         role,
         owner,
         held: flag(row, 19)?,
+        borrowed: false,
         expires_at: time(row, 20)?,
     }))
 }
