@@ -94,8 +94,9 @@ pub(crate) fn alter(
     if lasting {
         altered.auto_release = false;
         if let Some(lease) = &mut altered.lease {
-            // An end that has come is that of a lease whose guard is gone already.
-            lease.expires_at = lease.expires_at.filter(|end| *end <= now);
+            // Where the port is still held, an end that has come says that the lease's guard is gone.
+            let held = lease.held;
+            lease.expires_at = lease.expires_at.filter(|end| held && *end <= now);
         }
     }
     if let Some(description) = wish.description {
