@@ -66,7 +66,7 @@ fn values_that_break_a_rule_are_named() {
         "port 0",
     );
     check(set("tags", "'[\"a\"'"), kind, "tags is not a JSON array");
-    check(set("tags", "'[1]'"), kind, row);
+    check(set("tags", "'{\"a\":1}'"), kind, "tags is not a JSON array");
     check(
         set("metadata", "'[]'"),
         kind,

@@ -120,3 +120,46 @@ fn a_log_that_was_taken_away_is_noticed() {
     fs::write(beside(&target, "-wal"), log).unwrap();
     assert_eq!(check_prefix(&target), PORTS.len());
 }
+
+/// A database that ends after any of its pages, or has a page of garbage, is refused by name or answers
+/// as before; the file stays as it is.
+#[test]
+fn a_registry_that_lost_a_page_is_refused_or_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("database.db");
+    let keeper = Keeper::open_at(&path).unwrap();
+    for port in PORTS {
+        let request = ReserveRequest::new("shop").description("x".repeat(500));
+        keeper.reserve(port, request.adopt(true)).unwrap();
+    }
+    let expected = keeper.list(Filter::claims()).unwrap();
+    drop(keeper);
+    let whole = fs::read(&path).unwrap();
+    let pages = whole.len() / 4096;
+    assert!(pages > 20, "{pages}");
+
+    let check = |name: String, bytes: &[u8]| {
+        let target = folder.path().join(name);
+        fs::write(&target, bytes).unwrap();
+        let answer = Keeper::open_at(&target).and_then(|keeper| keeper.list(Filter::claims()));
+        match answer {
+            Ok(rows) => assert_eq!(rows, expected, "{}", target.display()),
+            Err(error) => {
+                let kind = error.kind();
+                let kinds = [ErrorKind::DatabaseCorrupt, ErrorKind::SchemaMismatch];
+                assert!(kinds.contains(&kind), "{error}");
+                assert!(
+                    error.to_string().contains(target.to_str().unwrap()),
+                    "{error}"
+                );
+                assert_eq!(fs::read(&target).unwrap(), bytes);
+            }
+        }
+    };
+    for page in 1..pages {
+        check(format!("cut {page}"), &whole[..page * 4096]);
+        let mut garbage = whole.clone();
+        garbage[page * 4096..(page + 1) * 4096].fill(0xa5);
+        check(format!("garbage {page}"), &garbage);
+    }
+}

@@ -18,7 +18,7 @@ use crate::{
 
 /// The longest text of a column that has no bound of its own, in bytes.
 const TEXT_BYTES: usize = 16 * 1024;
-/// The longest JSON text, in bytes.
+/// The longest description or JSON text, in bytes.
 const JSON_BYTES: usize = 1 << 20;
 
 /// An entry of the history, its texts as they are.
@@ -150,10 +150,14 @@ fn port(row: &Row<'_>) -> Result<Reservation, Wrong> {
     if status != Status::Free && project_name.trim().is_empty() {
         return Err(Error::ProjectRequired.into());
     }
-    let description = text(row, 2, TEXT_BYTES)?;
+    let description = text(row, 2, JSON_BYTES)?;
+    // Another program's array may have other values between its strings; nobody ever sees those.
     let tags = match text(row, 10, JSON_BYTES)? {
-        Some(json) => serde_json::from_str(&json)
-            .map_err(|_| wrong(row, 10, "is not a JSON array of strings"))?,
+        Some(json) => serde_json::from_str::<Vec<Value>>(&json)
+            .map_err(|_| wrong(row, 10, "is not a JSON array"))?
+            .into_iter()
+            .filter_map(|value| value.as_str().map(str::to_owned))
+            .collect(),
         None => Vec::new(),
     };
     let metadata = match text(row, 11, JSON_BYTES)? {
