@@ -1,9 +1,9 @@
-//! A server that starts while its port is probed. Alone in its program: a child that another test
-//! starts would keep the last server's socket open between its `fork` and its `exec`.
+//! Servers that start while their ports are looked at. Alone in its program: a child that another test
+//! starts would keep a server's socket open between its `fork` and its `exec`.
 
 use std::{
-    net::{Ipv6Addr, SocketAddr, TcpListener},
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    net::TcpListener,
+    sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering},
     thread,
 };
 
@@ -11,25 +11,27 @@ use portkeeper_core::{
     ErrorKind, Keeper, ReserveRequest,
     host::{Host, Probe, System},
 };
-use socket2::{Domain, Socket, Type};
 
-const STARTS: u32 = 20_000;
+/// Each in turn. A port comes back after thousands of others only: whoever looks for the owner of a
+/// socket, as every such tool does in `/proc`, keeps it open for a moment, which would be in the way of
+/// the next server on the same port.
+const PORTS: std::ops::Range<u16> = 24_000..29_000;
+const STARTS: usize = 20_000;
 
 #[test]
 fn no_server_fails_to_start_because_its_port_is_looked_at() {
-    // The port is held, so that nobody else on this machine is given it during the test.
-    let hold = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
-    hold.set_reuse_address(true).unwrap();
-    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-    hold.bind(&any.into()).unwrap();
-    let port = hold.local_addr().unwrap().as_socket().unwrap().port();
-
     let keeper = Keeper::in_memory().unwrap();
+    let usable: Vec<u16> = PORTS
+        .filter(|port| System.probe(*port).unwrap() == Probe::Free)
+        .collect();
+    assert!(usable.len() > 4_000, "{} ports are free", usable.len());
+    let current = AtomicU16::new(usable[0]);
     let done = AtomicBool::new(false);
     let (free, taken) = (AtomicU32::new(0), AtomicU32::new(0));
     let failures = thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
+                let port = current.load(Ordering::Relaxed);
                 let count = match System.probe(port).unwrap() {
                     Probe::Free => &free,
                     _ => &taken,
@@ -43,11 +45,15 @@ fn no_server_fails_to_start_because_its_port_is_looked_at() {
                 }
             }
         });
-        let start = |_| u32::from(TcpListener::bind(("127.0.0.1", port)).is_err());
-        let mut failures: u32 = (0..STARTS).map(start).sum();
-        // Until looks did fall both into servers' lives and into the gaps between them.
+        let start = |port: &u16| {
+            current.store(*port, Ordering::Relaxed);
+            u32::from(TcpListener::bind(("127.0.0.1", *port)).is_err())
+        };
+        let mut ports = usable.iter().cycle();
+        let mut failures: u32 = ports.by_ref().take(STARTS).map(start).sum();
+        // Until looks did fall both into servers' lives and before them.
         while free.load(Ordering::Relaxed) == 0 || taken.load(Ordering::Relaxed) == 0 {
-            failures += start(0);
+            failures += ports.next().map_or(0, start);
         }
         done.store(true, Ordering::Relaxed);
         failures

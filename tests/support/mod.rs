@@ -24,7 +24,14 @@ impl Holder {
     /// A process that is nobody's child. The script calls `hold(port)` at its end.
     pub fn stranger(script: &str) -> Self {
         // The process between ends at once, so that the kernel hands its child to init.
-        Self::within(&[], &format!("if os.fork(): os._exit(0)\n{script}"))
+        Self::within(
+            &[],
+            &format!(
+                "between = os.getpid()\n\
+             if os.fork(): os._exit(0)\n\
+             while os.getppid() == between: os.sched_yield()\n{script}"
+            ),
+        )
     }
 
     /// A child of this process.
