@@ -26,13 +26,14 @@ use nix::{
 mod engine {
     pub(crate) mod error;
     pub(crate) mod model;
+    pub(crate) mod stop;
     pub(crate) mod store;
     pub(crate) mod value;
     pub(crate) mod watch;
 }
 
 #[allow(unused_imports)]
-use engine::{error, model, store, value, watch};
+use engine::{error, model, stop, store, value, watch};
 use error::{ErrorKind, Result};
 use store::{Durability, Location, Store};
 

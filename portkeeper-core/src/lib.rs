@@ -27,6 +27,7 @@ mod model;
 mod project;
 mod request;
 mod rules;
+mod stop;
 mod store;
 mod value;
 mod watch;

@@ -6,13 +6,18 @@
 
 use std::{
     path::{Path, PathBuf},
+    str::FromStr,
     sync::Arc,
     time::Duration,
 };
 
 use rusqlite::Connection;
 
-use crate::error::Result;
+use crate::{
+    error::{Error, Result},
+    stop::Stop,
+    value,
+};
 
 pub(crate) mod backup;
 mod checksum;
@@ -83,9 +88,38 @@ pub enum Durability {
     Normal,
 }
 
-/// The registry's database. Any number of threads may use one store, and so may a forked child.
-#[derive(Debug)]
+impl Durability {
+    const ALL: [Self; 2] = [Self::Full, Self::Normal];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Normal => "normal",
+        }
+    }
+}
+
+/// From its word; `INVALID_INPUT` lists the words for any other.
+impl FromStr for Durability {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        value::word("durability", text, &Self::ALL, Self::as_str)
+    }
+}
+
+/// The registry's database. Any number of threads may use one store, and so may a forked child. A clone
+/// is cheap and uses the same connection.
+#[derive(Debug, Clone)]
 pub(crate) struct Store {
+    opened: Arc<Opened>,
+    stop: Stop,
+}
+
+/// What the clones of a store share; the last one closes it.
+#[derive(Debug)]
+struct Opened {
     location: Location,
     busy_timeout: Duration,
     generations: Arc<Generation>,
@@ -105,9 +139,12 @@ impl Store {
             Location::Memory => Path::new(MEMORY),
         });
         let store = Self {
-            location,
-            busy_timeout,
-            generations,
+            opened: Arc::new(Opened {
+                location,
+                busy_timeout,
+                generations,
+            }),
+            stop: Stop::default(),
         };
         store.attempts(|_| Ok(()))?;
         Ok(store)
@@ -116,24 +153,34 @@ impl Store {
     /// A second connection, for work that takes long: the keeper's own stays free for its other
     /// threads. A database in memory has one connection alone, which then is this one.
     pub(crate) fn apart(&self) -> Result<Self> {
-        match &self.location {
-            Location::Memory => Ok(Self {
-                location: Location::Memory,
-                busy_timeout: self.busy_timeout,
-                generations: Arc::clone(&self.generations),
-            }),
-            file => Self::open(file.clone(), self.busy_timeout),
+        match &self.opened.location {
+            Location::Memory => Ok(self.clone()),
+            file => self.opened_again(file.clone()),
         }
     }
 
     /// The same, to a database whose schema may have been altered since it was opened.
     pub(crate) fn unchecked(&self) -> Result<Self> {
-        match &self.location {
-            Location::File(path) => {
-                Self::open(Location::Unchecked(path.clone()), self.busy_timeout)
-            }
+        match &self.opened.location {
+            Location::File(path) => self.opened_again(Location::Unchecked(path.clone())),
             _ => self.apart(),
         }
+    }
+
+    fn opened_again(&self, location: Location) -> Result<Self> {
+        Ok(Self::open(location, self.opened.busy_timeout)?.stopped_by(self.stop.clone()))
+    }
+
+    /// The same, whose waits for other writers end when `stop` says so.
+    pub(crate) fn stopped_by(&self, stop: Stop) -> Self {
+        Self {
+            opened: Arc::clone(&self.opened),
+            stop,
+        }
+    }
+
+    fn patience(&self) -> Patience {
+        Patience::new(self.opened.busy_timeout, self.stop.clone())
     }
 
     /// Gives the connection 64 MB of cache: with the usual 2 MB, work on every row of a large table
@@ -144,12 +191,12 @@ impl Store {
 
     /// Whether other processes can see it.
     pub(crate) fn is_shared(&self) -> bool {
-        self.location != Location::Memory
+        self.opened.location != Location::Memory
     }
 
     /// The file, with links in its folder resolved; `:memory:` for a store without one.
     pub(crate) fn path(&self) -> &Path {
-        match &self.location {
+        match &self.opened.location {
             Location::File(path) | Location::Unchecked(path) => path,
             Location::Memory => Path::new(MEMORY),
         }
@@ -195,7 +242,7 @@ impl Store {
         durability: Durability,
         mut body: impl FnMut(&Connection) -> Result<T, Failure>,
     ) -> Result<T> {
-        let patience = Patience::new(self.busy_timeout);
+        let patience = self.patience();
         self.attempts(|link| {
             link.check_file(self.path())?;
             link.set_durability(durability)?;
@@ -229,11 +276,12 @@ impl Store {
     /// Calls `operation` with this process's connection until the database is not busy. The
     /// connection is free for other threads between two calls.
     fn attempts<T>(&self, mut operation: impl FnMut(&mut Link) -> Result<T, Failure>) -> Result<T> {
-        let patience = Patience::new(self.busy_timeout);
-        let generation = match self.location {
+        let patience = self.patience();
+        let generations = &self.opened.generations;
+        let generation = match self.opened.location {
             // A private copy of the memory is all that a forked child needs.
-            Location::Memory => &self.generations,
-            Location::File(_) | Location::Unchecked(_) => self.generations.of_this_process(),
+            Location::Memory => generations,
+            Location::File(_) | Location::Unchecked(_) => generations.of_this_process(),
         };
         patience
             .retry(|| {
@@ -250,7 +298,7 @@ impl Store {
 
     /// Opens the connection for `generation`, which is locked.
     fn connect(&self, generation: &Arc<Generation>, patience: &Patience) -> Result<Link, Failure> {
-        match &self.location {
+        match &self.opened.location {
             Location::File(path) => {
                 generation.announce()?;
                 open::file(path, patience)
@@ -264,9 +312,9 @@ impl Store {
     }
 }
 
-impl Drop for Store {
+impl Drop for Opened {
     fn drop(&mut self) {
-        if self.is_shared() {
+        if self.location != Location::Memory {
             self.generations.end();
         }
     }

@@ -82,7 +82,7 @@ impl Keeper {
                 Ok(lease.id)
             })?;
         Ok(Hold {
-            keeper: self.clone(),
+            keeper: self.patient(),
             port,
             lease,
             was_mine,

@@ -39,7 +39,7 @@ impl Keeper {
         };
         Ok(Lease {
             reservations: self.request_guarded(&request)?,
-            keeper: self.clone(),
+            keeper: self.patient(),
             pid: std::process::id(),
         })
     }

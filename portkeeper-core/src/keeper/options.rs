@@ -10,6 +10,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     host::{Host, System},
     keeper::Keeper,
+    stop::Stop,
     store::{Durability, Location, Store},
     value,
 };
@@ -102,11 +103,12 @@ impl Options {
             None => Location::File(default_path()?),
         };
         Ok(Keeper {
-            store: Arc::new(Store::open(location, self.busy_timeout)?),
+            store: Store::open(location, self.busy_timeout)?,
             host: self.host,
             actor: self.actor.map(Arc::from),
             durability: self.durability,
             swept: Arc::new(AtomicI64::new(i64::MIN)),
+            stop: Stop::default(),
         })
     }
 }

@@ -107,6 +107,7 @@ impl Keeper {
                 let what = format!("listening on port {port} by process {expected}");
                 return Err(timed_out(what, begin));
             }
+            self.stop.check("waiting for a listener")?;
             thread::sleep(left.min(PAUSE));
         }
     }
