@@ -59,5 +59,7 @@ fn constants(module: &Bound<'_, PyModule>) -> PyResult<()> {
         kinds.set_item(kind.name(), kind.code())?;
     }
     module.add("ERROR_KINDS", kinds)?;
-    module.add("__version__", env!("CARGO_PKG_VERSION"))
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    // What is public is said by `portkeeper`.
+    module.delattr("__all__")
 }
