@@ -56,6 +56,14 @@ impl<T: Send> Kept<T> {
         }
     }
 
+    /// Alters the guard, if it is there; must not wait.
+    pub(crate) fn alter<R>(&self, alter: impl FnOnce(&mut T) -> R) -> Option<R> {
+        match &mut *self.lock() {
+            State::Here(guard) => Some(alter(guard)),
+            State::Lent { .. } | State::Gone => None,
+        }
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         matches!(&*self.lock(), State::Gone | State::Lent { is_over: true })
     }

@@ -54,6 +54,7 @@ as_word!(
     core::SocketState,
     core::Owner,
     core::ImportOutcome,
+    core::Source,
 );
 
 /// Words that the engine names in its JSON only.

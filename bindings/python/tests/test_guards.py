@@ -128,7 +128,16 @@ def test_a_hold_keeps_strangers_off(keeper: Keeper, port: int) -> None:
             stranger.bind(("127.0.0.1", port))
         with socket.create_server(("127.0.0.1", port)):
             assert keeper.wait_ready(hold).pid == os.getpid()
+        hold.lend()
+        with socket.socket() as plain:
+            plain.bind(("127.0.0.1", port))
+            plain.listen()
+            assert not hold.take_back()
+        assert hold.take_back()
+        assert keeper.check(port).verdict == "held"
     hold.release()
+    with pytest.raises(portkeeper.InvalidInputError, match="was released"):
+        hold.lend()
     assert keeper.check(port).verdict == "reserved"
     with pytest.raises(portkeeper.PortNotFoundError):
         keeper.hold(port + 1 if port < PORTS[1] else PORTS[0])

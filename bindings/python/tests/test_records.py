@@ -162,6 +162,15 @@ def test_a_state_says_who_listens(keeper: Keeper, port: int) -> None:
         assert state.listeners == []
 
 
+def test_the_next_free_port(keeper: Keeper) -> None:
+    free = keeper.next_free(21000)
+    assert free is not None
+    assert free > 21000
+    keeper.reserve(free, "shop")
+    assert keeper.next_free(21000) != free
+    assert keeper.next_free(65535) is None
+
+
 def test_history_is_paged_by_entry_and_by_place(keeper: Keeper) -> None:
     for number in range(5):
         keeper.reserve(21000 + number, "shop", adopt=True)

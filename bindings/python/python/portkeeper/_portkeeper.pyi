@@ -93,6 +93,9 @@ class Keeper:
     def get(self, port: int) -> Reservation | None:
         """The registry's row of a port, also of one that is free again. The machine is not looked at."""
 
+    def next_free(self, port: int) -> int | None:
+        """The next higher port that a request without a range would give. Nothing is claimed."""
+
     # Questions
     def list(
         self,
@@ -303,6 +306,10 @@ class Hold:
     @property
     def port(self) -> int:
         """The port."""
+    def lend(self) -> None:
+        """Lets go of the port for a server that does not set `SO_REUSEADDR`; the claim stays."""
+    def take_back(self) -> bool:
+        """Binds the port again after `lend`; `False` where it cannot be had."""
     def release(self) -> None:
         """Gives the port up; again is no error."""
     def __enter__(self) -> Self: ...
@@ -549,6 +556,9 @@ class ScanReport(_Record):
     def listeners(self) -> list[Socket]: ...
     @property
     def changes(self) -> list[StatusChange]: ...
+    @property
+    def source(self) -> str:
+        """Who listed the sockets: `sock-diag`, `proc-net` or `netstat2`."""
 
 @final
 class StatusChange(_Record):

@@ -4,7 +4,7 @@ use pyo3::{prelude::*, types::PyAny};
 
 use portkeeper_core::{self as core, Ready};
 
-use super::Kept;
+use super::{Kept, over};
 
 /// A port that is kept bound until the end of the `with` block.
 #[pyclass(frozen, module = "portkeeper", weakref)]
@@ -32,6 +32,18 @@ impl Hold {
     #[getter]
     fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Lets go of the port for a server that does not set `SO_REUSEADDR`; the claim stays.
+    fn lend(&self, py: Python<'_>) -> PyResult<()> {
+        let lent = self.kept.alter(core::Hold::lend);
+        lent.ok_or_else(|| over(py, "hold"))
+    }
+
+    /// Binds the port again after `lend`; `False` where it cannot be had.
+    fn take_back(&self, py: Python<'_>) -> PyResult<bool> {
+        let taken = self.kept.alter(core::Hold::take_back);
+        taken.ok_or_else(|| over(py, "hold"))
     }
 
     /// Gives the port up; again is no error.

@@ -82,6 +82,11 @@ impl Keeper {
         Ok(row.map(Reservation))
     }
 
+    /// The next higher port that a request without a range would give. Nothing is claimed.
+    fn next_free(&self, py: Python<'_>, port: Port) -> PyResult<Option<u16>> {
+        self.ask(py, |keeper| keeper.next_free(port.0))
+    }
+
     /// Keeps a claimed port bound, without listening, so that the kernel gives it to nobody else.
     fn hold(&self, py: Python<'_>, port: Port) -> PyResult<Hold> {
         self.ask(py, |keeper| keeper.hold(port.0)).map(Hold::new)

@@ -88,7 +88,7 @@ record! {
 
 record! {
     /// What a scan saw and what it changed.
-    ScanReport { scanned_at, listeners, changes }
+    ScanReport { scanned_at, listeners, changes, source }
     named scanned_at;
 }
 
