@@ -131,7 +131,9 @@ class Index:
 
 def test_whatever_python_takes_for_the_same_is_taken(keeper: Keeper, path: Path) -> None:
     assert keeper.check(Index(21000)).port == 21000  # type: ignore[arg-type]
-    rows = keeper.request("shop", roles=(role for role in ("a", "b")), range=PORTS, avoid={20000}, ttl=timedelta(hours=1))
+    rows = keeper.request(
+        "shop", roles=(role for role in ("a", "b")), range=PORTS, avoid={20000}, ttl=timedelta(hours=1)
+    )
     assert [row.role for row in rows] == ["a", "b"]
     assert keeper.request("shop", count=1, range=PORTS, ttl=0.5)[0].lease is not None
     released = keeper.release(row.number for row in rows)

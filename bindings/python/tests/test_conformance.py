@@ -98,7 +98,7 @@ class Case:
     def _end(self, guard: str) -> None:
         self.guards.pop(guard).release()
 
-    def _waitReady(self, port: int = 0, guard: str | None = None, **options: Any) -> Any:  # noqa: N802
+    def _waitReady(self, port: int = 0, guard: str | None = None, **options: Any) -> Any:
         target = port if guard is None else self.guards[guard]
         return plain(self.keeper.wait_ready(target, **options))
 

@@ -83,9 +83,7 @@ with keeper.lease("block", range={PORTS}) as block:
 
 def test_threads_share_a_keeper(keeper: Keeper) -> None:
     def work(index: int) -> list[int]:
-        return [
-            keeper.request(f"project {index}", range=PORTS, strategy="random")[0].number for _ in range(25)
-        ]
+        return [keeper.request(f"project {index}", range=PORTS, strategy="random")[0].number for _ in range(25)]
 
     with ThreadPoolExecutor(8) as pool:
         numbers = [number for found in pool.map(work, range(8)) for number in found]
@@ -94,7 +92,11 @@ def test_threads_share_a_keeper(keeper: Keeper) -> None:
 
 
 def test_a_waiting_call_lets_other_threads_run(keeper: Keeper, port: int) -> None:
-    waiting = threading.Thread(target=lambda: pytest.raises(TimeoutError, keeper.wait_ready, port, timeout=2))
+    def wait() -> None:
+        with pytest.raises(TimeoutError):
+            keeper.wait_ready(port, timeout=2)
+
+    waiting = threading.Thread(target=wait)
     waiting.start()
     ticks = 0
     while waiting.is_alive():

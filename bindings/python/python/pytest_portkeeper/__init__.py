@@ -38,8 +38,11 @@ class PortFactory:
 
     def __call__(self, name: str | None = None) -> int:
         """A leased free port. The name says what for, to people who look."""
-        purpose = name or f"port {len(self._ports) + 1}"
-        port = self._session.take(f"{self._user} {purpose}" if name else self._user)
+        user = f"{self._user} {name}" if name else self._user
+        return self._take(user, name or f"port {len(self._ports) + 1}")
+
+    def _take(self, user: str, purpose: str) -> int:
+        port = self._session.take(user)
         self._ports.append(port)
         self._held[port] = purpose
         return port
@@ -58,9 +61,7 @@ class PortFactory:
 class WaitReady(Protocol):
     """Waits until a server listens on a port, and fails when it is somebody else's."""
 
-    def __call__(
-        self, port: int, *, timeout: float | timedelta = 10.0, pid: int | None = None
-    ) -> Socket:
+    def __call__(self, port: int, *, timeout: float | timedelta = 10.0, pid: int | None = None) -> Socket:
         """Returns the listening socket of this process, of one of its children, or of `pid`."""
 
 
@@ -68,7 +69,7 @@ class WaitReady(Protocol):
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
     """A leased free port for this test alone; for servers with and without SO_REUSEADDR."""
     factory = _factory(request.node, request.config)
-    yield factory("port")
+    yield factory._take(factory._user, "port")
     factory._give_back()
 
 
@@ -84,7 +85,7 @@ def port_factory(request: pytest.FixtureRequest) -> Iterator[PortFactory]:
 def session_port(request: pytest.FixtureRequest) -> Iterator[int]:
     """A leased free port until the end of the session; each xdist worker has its own."""
     factory = _factory(request.session, request.config)
-    yield factory("session_port")
+    yield factory._take(factory._user, "session_port")
     factory._give_back()
 
 
@@ -107,9 +108,7 @@ def wait_ready(pytestconfig: pytest.Config) -> WaitReady:
     """Waits until a server listens on a port, and fails with its name when it is somebody else's."""
     session = pytestconfig.stash[_SESSION]
 
-    def wait_ready(
-        port: int, *, timeout: float | timedelta = 10.0, pid: int | None = None
-    ) -> Socket:
+    def wait_ready(port: int, *, timeout: float | timedelta = 10.0, pid: int | None = None) -> Socket:
         __tracebackhide__ = True
         return session.keeper.wait_ready(port, timeout=timeout, pid=pid)
 

@@ -2,8 +2,9 @@
 
 A lease for each test would write two entries a test into the history of the registry, for ever. So a worker
 leases ports for as long as it runs, and gives each one to many tests in turn: two entries a port and session,
-however many tests there are. It begins with one port and doubles when none is ready, so that a session has at
-most twice the ports that it needed at once, or whose closed connections the kernel still keeps.
+however many tests there are. It begins with one port, and takes a quarter more when none is ready. So a session
+has the ports that its tests needed at once, those whose closed connections the kernel still keeps (for a minute),
+and a few more: what its busiest minute needs, and never more than the range has.
 
 Before a port is handed out again the machine is asked whether a server could bind it, with and without
 `SO_REUSEADDR`. One that a test left listening, or in TIME-WAIT, rests until that is over.
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from portkeeper import Keeper, Lease
 
 # As many ports as are claimed at once, at most: a claim takes time by its number of ports.
-LARGEST_BLOCK = 64
+LARGEST_BLOCK = 16
 # How long a port rests that could not be bound, before it is looked at again.
 REST = 1.0
 # How many resting ports are looked at for one test, at most.
@@ -99,6 +100,14 @@ class Pool:
                 self._ready.append(port)
                 self._unnamed.append(port)
 
+    def look(self) -> None:
+        """Finds out what was left behind on ports that nobody has taken since."""
+        with self._lock:
+            for port in list(self._ready):
+                if not is_bindable(port.number):
+                    self._ready.remove(port)
+                    self._rest(port)
+
     def close(self) -> None:
         """Releases every port."""
         if self._pid != os.getpid():
@@ -137,7 +146,7 @@ class Pool:
     def _grown(self) -> Port:
         from portkeeper import RangeExhaustedError
 
-        count = min(max(1, len(self._all)), LARGEST_BLOCK)
+        count = min(max(1, len(self._all) // 4), LARGEST_BLOCK)
         while True:
             try:
                 lease = self.keeper.lease(self.project, count=count, range=self.range, strategy="random")

@@ -24,7 +24,7 @@ class Settings:
     """What the command line and the ini file say."""
 
     range: tuple[int, int] | None
-    database: str | None
+    database: str
     project: str | None
     root: str
     worker: str
@@ -36,8 +36,12 @@ class Settings:
 
         database = chosen("portkeeper_database")
         if database is not None:
-            # As the shell would, and below the root folder where it is relative.
             database = str(config.rootpath / os.path.expanduser(database))
+        else:
+            # Named now: tests may well change the environment before the first of them needs a port.
+            database = os.path.abspath(
+                os.environ.get("PORTKEEPER_DB_PATH") or os.path.expanduser("~/.portkeeper/database.db")
+            )
         worker = getattr(config, "workerinput", {}).get("workerid", "main")
         return cls(
             range=_range(chosen("portkeeper_range")),
@@ -55,9 +59,7 @@ def _range(text: str | None) -> tuple[int, int] | None:
     try:
         return int(first), int(last if dash else first)
     except ValueError:
-        raise pytest.UsageError(
-            f"portkeeper_range {text!r} is no range such as 20000-29999"
-        ) from None
+        raise pytest.UsageError(f"portkeeper_range {text!r} is no range such as 20000-29999") from None
 
 
 @dataclass
@@ -108,6 +110,7 @@ class Session:
         if self._keeper is None:
             return None
         pool = self.pool
+        pool.look()
         return {
             "worker": self.settings.worker,
             "registry": str(self._keeper.path),
