@@ -44,6 +44,7 @@ mod schema;
 mod script;
 pub(crate) mod source;
 pub(crate) mod stats;
+pub(crate) mod still;
 #[cfg(test)]
 mod tests;
 mod untrusted;
@@ -286,6 +287,7 @@ impl Store {
         };
         patience
             .retry(|| {
+                let _inside = still::enter();
                 let mut guard = generation.lock();
                 let link = match &mut *guard {
                     Some(link) => link,
