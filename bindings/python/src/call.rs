@@ -8,7 +8,7 @@ use std::{
 
 use pyo3::prelude::*;
 
-use portkeeper_core::{Error, Result};
+use portkeeper_core::{self as core, Error, Result};
 
 use crate::error::raised;
 
@@ -55,6 +55,18 @@ pub(crate) fn is_interrupted() -> bool {
 /// Keeps an exception until the engine has returned.
 pub(crate) fn keep(error: PyErr) {
     RAISED.set(Some(error));
+}
+
+/// Waits until no other thread is within the engine; `os.fork` calls it.
+#[pyfunction]
+pub(crate) fn _before_fork(py: Python<'_>) {
+    py.detach(core::fork::prepare);
+}
+
+/// Lets the others go on, in the parent and in the child.
+#[pyfunction]
+pub(crate) fn _after_fork() {
+    core::fork::resume();
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

@@ -23,6 +23,7 @@ mod watch;
 mod _portkeeper {
     #[pymodule_export]
     use crate::{
+        call::{_after_fork, _before_fork},
         guard::{BoundPort, Hold, Lease},
         keeper::Keeper,
         project::Project,
@@ -60,6 +61,15 @@ fn constants(module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     module.add("ERROR_KINDS", kinds)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    let os = module.py().import("os")?;
+    if os.hasattr("register_at_fork")? {
+        let hooks = PyDict::new(module.py());
+        let after = module.getattr("_after_fork")?;
+        hooks.set_item("before", module.getattr("_before_fork")?)?;
+        hooks.set_item("after_in_parent", &after)?;
+        hooks.set_item("after_in_child", after)?;
+        os.call_method("register_at_fork", (), Some(&hooks))?;
+    }
     // What is public is said by `portkeeper`.
     module.delattr("__all__")
 }
