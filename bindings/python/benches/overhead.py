@@ -128,9 +128,8 @@ def history(folder: Path) -> list[bool]:
         leased = pool.leased
         pool.close()
         rows = len(keeper.history(limit=1_000_000)) - people
-        print(
-            f"{tests} tests took a port in {seconds / tests * 1e3:.3f} ms each: {leased} ports leased, {rows} history rows"
-        )
+        each = seconds / tests * 1e3
+        print(f"{tests} tests took a port in {each:.3f} ms each: {leased} ports leased, {rows} history rows")
         reached.append(verdict("history rows a test, pool : a lease each", rows / tests, 2.0, "  ", 0.01))
         after = questions(keeper)
         for name, ours in after.items():
@@ -138,15 +137,13 @@ def history(folder: Path) -> list[bool]:
     with Keeper(folder / "naive.db", durability="normal") as keeper:
         for number in range(people):
             keeper.reserve(3000 + number, f"project {number}", adopt=True)
-        before = questions(keeper)
         begin = time.perf_counter()
         some = tests // 10
         for _ in range(some):
             keeper.lease("my-tests", range=(20000, 29999), strategy="random").release()
         rows = len(keeper.history(limit=1_000_000)) - people
-        print(
-            f"a lease for each of {some} tests: {(time.perf_counter() - begin) / some * 1e3:.3f} ms each, {rows} history rows"
-        )
+        each = (time.perf_counter() - begin) / some * 1e3
+        print(f"a lease for each of {some} tests: {each:.3f} ms each, {rows} history rows")
     return reached
 
 
