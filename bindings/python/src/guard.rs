@@ -56,14 +56,6 @@ impl<T: Send> Kept<T> {
         }
     }
 
-    /// Alters the guard, if it is there; must not wait.
-    pub(crate) fn alter<R>(&self, alter: impl FnOnce(&mut T) -> R) -> Option<R> {
-        match &mut *self.lock() {
-            State::Here(guard) => Some(alter(guard)),
-            State::Lent { .. } | State::Gone => None,
-        }
-    }
-
     pub(crate) fn is_over(&self) -> bool {
         matches!(&*self.lock(), State::Gone | State::Lent { is_over: true })
     }
@@ -141,6 +133,20 @@ impl Target<'_> {
 
 fn over(py: Python<'_>, what: &'static str) -> PyErr {
     invalid(py, what, "", "was released")
+}
+
+/// Works with a guard without the GIL. Where another thread releases it meanwhile, it ends afterwards.
+fn altered<T: Send, R: Send>(
+    py: Python<'_>,
+    kept: &Kept<T>,
+    what: &'static str,
+    alter: impl FnOnce(&mut T) -> core::Result<R> + Send,
+) -> PyResult<R> {
+    let mut guard = kept.lend().ok_or_else(|| over(py, what))?;
+    let outcome = run(py, || alter(&mut guard));
+    let ended = kept.give_back(guard);
+    py.detach(|| drop(ended));
+    outcome
 }
 
 /// Ends a lease, and says when that did not work.

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_portkeeper._pool import Pool
-
 if TYPE_CHECKING:
     from portkeeper import Keeper
+    from pytest_portkeeper._pool import Pool
 
 
 class PortkeeperWarning(pytest.PytestWarning):
@@ -96,6 +95,7 @@ class Session:
         """The ports; the first one is leased when a test takes it."""
         if self._pool is None:
             from portkeeper import Project
+            from pytest_portkeeper._pool import Pool
 
             project = self.settings.project or Project.detect(self.settings.root).id
             self._pool = Pool(self.keeper, project, self.settings.range, _warn)

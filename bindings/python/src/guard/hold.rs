@@ -4,7 +4,7 @@ use pyo3::{prelude::*, types::PyAny};
 
 use portkeeper_core::{self as core, Ready};
 
-use super::{Kept, over};
+use super::{Kept, altered};
 
 /// A port that is kept bound until the end of the `with` block.
 #[pyclass(frozen, module = "portkeeper", weakref)]
@@ -36,14 +36,15 @@ impl Hold {
 
     /// Lets go of the port for a server that does not set `SO_REUSEADDR`; the claim stays.
     fn lend(&self, py: Python<'_>) -> PyResult<()> {
-        let lent = self.kept.alter(core::Hold::lend);
-        lent.ok_or_else(|| over(py, "hold"))
+        altered(py, &self.kept, "hold", |hold| {
+            hold.lend();
+            Ok(())
+        })
     }
 
     /// Binds the port again after `lend`; `False` where it cannot be had.
     fn take_back(&self, py: Python<'_>) -> PyResult<bool> {
-        let taken = self.kept.alter(core::Hold::take_back);
-        taken.ok_or_else(|| over(py, "hold"))
+        altered(py, &self.kept, "hold", |hold| Ok(hold.take_back()))
     }
 
     /// Gives the port up; again is no error.

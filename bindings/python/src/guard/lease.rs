@@ -6,8 +6,8 @@ use pyo3::{prelude::*, types::PyAny};
 
 use portkeeper_core as core;
 
-use super::{Kept, over, released};
-use crate::{call::run, error::raised, record::claim::Reservation};
+use super::{Kept, altered, released};
+use crate::{error::raised, record::claim::Reservation};
 
 /// Leased ports, released at the end of the `with` block, or when this process ends.
 #[pyclass(frozen, module = "portkeeper", weakref)]
@@ -60,17 +60,7 @@ impl Lease {
                 Err(_) => Err(raised(py, &core::Error::PortInvalid(port))),
             });
         let roles = roles.collect::<PyResult<Vec<_>>>()?;
-        let Some(lease) = self.kept.lend() else {
-            return Err(over(py, "lease"));
-        };
-        let mut lent = Some(lease);
-        let outcome = run(py, || {
-            lent.as_mut().map_or(Ok(()), |lease| lease.set_roles(roles))
-        });
-        if let Some(lease) = lent.and_then(|lease| self.kept.give_back(lease)) {
-            run(py, || lease.release())?;
-        }
-        outcome
+        altered(py, &self.kept, "lease", |lease| lease.set_roles(roles))
     }
 
     /// Releases the ports; again is no error. In a forked child, which has only a copy: `UNSUPPORTED`.

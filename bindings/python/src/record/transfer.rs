@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 use super::record;
-use crate::error::raised;
+use crate::call::run;
 
 record! {
     /// The claims of a registry as a text to keep, to send, or to put under version control.
@@ -13,13 +13,12 @@ record! {
     /// Reads a document, and refuses what could not be imported.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        let document = py.detach(|| portkeeper_core::Document::from_json(text));
-        document.map(Self).map_err(|error| raised(py, &error))
+        run(py, || portkeeper_core::Document::from_json(text)).map(Self)
     }
 
     /// The document as JSON, a line for each port. Equal documents have equal texts.
     fn to_json(&self, py: Python<'_>) -> PyResult<String> {
-        self.0.to_json().map_err(|error| raised(py, &error))
+        run(py, || self.0.to_json())
     }
 }
 
