@@ -125,6 +125,7 @@ CREATE TABLE active_sockets (
     uid INTEGER,
     owner TEXT NOT NULL CHECK (owner IN ('known', 'denied', 'other-namespace', 'none')),
     pid INTEGER,
+    fd INTEGER,
     processName TEXT,
     scannedAt TEXT NOT NULL,
     CHECK ((owner = 'known') = (pid IS NOT NULL))

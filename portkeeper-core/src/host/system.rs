@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use super::linux as platform;
 #[cfg(not(target_os = "linux"))]
 use super::portable as platform;
-use super::{Fate, Host, Known, Look, Probe, ProcessHandle, Wanted, fate, lineage, probe, ranges};
+use super::{
+    Earlier, Fate, Host, Look, Probe, ProcessHandle, Wanted, fate, lineage, probe, ranges,
+};
 use crate::{
     error::Result,
     model::{ProcessIdentity, Socket, timestamp},
@@ -45,8 +47,8 @@ impl Host for System {
         platform::sockets(wanted)
     }
 
-    fn look(&self, wanted: Wanted, known: &[Known]) -> Result<Look> {
-        platform::look(wanted, known)
+    fn look(&self, wanted: Wanted, earlier: &Earlier) -> Result<Look> {
+        platform::look(wanted, earlier)
     }
 
     fn ephemeral_ports(&self) -> Option<RangeInclusive<u16>> {

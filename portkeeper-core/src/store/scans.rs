@@ -3,28 +3,31 @@
 //! `active_scans` is unique by port and pid, so that several sockets of one process are one row
 //! there; `active_sockets` holds a row for each socket and process.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
 
 use super::column;
-use crate::model::{Known, Process, Socket, timestamp};
+use crate::model::{Earlier, Known, Owner, Process, Socket, timestamp};
 
-/// Puts `listeners` in the place of what an earlier scan saw.
+/// Puts `listeners` in the place of what an earlier scan saw. `holders` say where the processes have them.
 pub(crate) fn replace(
     db: &Connection,
     listeners: &[Socket],
+    holders: &[Known],
     time: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
     const SCAN: &str = "INSERT INTO active_scans (port, pid, processName, state, address, \
          protocol, scannedAt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     const SOCKET: &str = "INSERT INTO active_sockets (port, protocol, address, state, inode, uid, \
-         owner, pid, processName, scannedAt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+         owner, pid, fd, processName, scannedAt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     db.prepare_cached("DELETE FROM active_scans")?.execute([])?;
     db.prepare_cached("DELETE FROM active_sockets")?
         .execute([])?;
 
+    let place = |known: &Known| ((known.inode, known.pid), known.fd);
+    let fds: HashMap<(u64, u32), u32> = holders.iter().map(place).collect();
     let time = timestamp::format(time);
     let mut scan = db.prepare_cached(SCAN)?;
     let mut row = db.prepare_cached(SOCKET)?;
@@ -54,6 +57,7 @@ pub(crate) fn replace(
                 socket.uid,
                 socket.owner.as_str(),
                 pid,
+                pid.and_then(|pid| fds.get(&(socket.inode, pid))),
                 name,
                 time,
             ])?;
@@ -62,23 +66,39 @@ pub(crate) fn replace(
     Ok(())
 }
 
-/// Which processes had the sockets on `port`, or on every port, when a scan last saw them.
-pub(crate) fn known(db: &Connection, port: Option<u16>) -> rusqlite::Result<Vec<Known>> {
-    const ALL: &str = "SELECT inode, pid FROM active_sockets WHERE pid IS NOT NULL";
-    const PORT: &str = "SELECT inode, pid FROM active_sockets WHERE port = ?1 AND pid IS NOT NULL";
+/// What the last scan saw on `port`, or on every port. Who was not found counts `since` then.
+pub(crate) fn earlier(
+    db: &Connection,
+    port: Option<u16>,
+    since: DateTime<Utc>,
+) -> rusqlite::Result<Earlier> {
+    const ALL: &str = "SELECT inode, owner, pid, fd, scannedAt >= ?1 FROM active_sockets";
+    const PORT: &str =
+        "SELECT inode, owner, pid, fd, scannedAt >= ?1 FROM active_sockets WHERE port = ?2";
+    let since = timestamp::format(since);
     let mut statement = db.prepare_cached(if port.is_some() { PORT } else { ALL })?;
     let mut rows = match port {
-        Some(port) => statement.query([port])?,
-        None => statement.query([])?,
+        Some(port) => statement.query(params![since, port])?,
+        None => statement.query([since])?,
     };
-    let mut known = Vec::new();
+    let mut earlier = Earlier::default();
     while let Some(row) = rows.next()? {
-        if let (Ok(inode), Some(pid)) = (row.get::<_, i64>(0), column::pid(row, 1)?) {
-            let inode = inode.cast_unsigned();
-            known.push(Known { inode, pid });
+        let Ok(inode) = row.get::<_, i64>(0).map(i64::cast_unsigned) else {
+            continue;
+        };
+        let owner = column::text(row, 1)?;
+        match (owner.as_deref(), column::pid(row, 2)?, column::pid(row, 3)?) {
+            (_, Some(pid), Some(fd)) => earlier.holders.push(Known { inode, pid, fd }),
+            (Some("other-namespace"), None, _) if column::flag(row, 4)? => {
+                earlier.unowned.push((inode, Owner::OtherNamespace));
+            }
+            (Some("denied"), None, _) if column::flag(row, 4)? => {
+                earlier.unowned.push((inode, Owner::Denied));
+            }
+            _ => {}
         }
     }
-    Ok(known)
+    Ok(earlier)
 }
 
 /// The processes of a socket, or one absent one.
