@@ -66,6 +66,11 @@ pub trait Host: fmt::Debug + Send + Sync {
     /// The ports that the administrator keeps from outgoing connections, for servers of his own.
     fn reserved_ports(&self) -> Vec<RangeInclusive<u16>>;
 
+    /// Which user looks: what one may not see, another may. 0 where there are no numbers for users.
+    fn user(&self) -> u32 {
+        0
+    }
+
     /// Who `pid` is; `None` when there is no such process.
     ///
     /// A process that may not be looked at is [`PERMISSION_DENIED`](crate::ErrorKind::PermissionDenied).

@@ -59,6 +59,14 @@ impl Host for System {
         ranges::reserved_by_kernel()
     }
 
+    fn user(&self) -> u32 {
+        #[cfg(unix)]
+        let user = rustix::process::geteuid().as_raw();
+        #[cfg(not(unix))]
+        let user = 0;
+        user
+    }
+
     fn identity(&self, pid: u32) -> Result<Option<ProcessIdentity>> {
         platform::identity(pid)
     }

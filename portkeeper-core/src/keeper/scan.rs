@@ -80,7 +80,7 @@ impl Keeper {
             self.store
                 .write(self.durability(Durability::Normal), |tx| {
                     let journal = Journal::new(self);
-                    scans::replace(tx, &listeners, &holders, journal.now)?;
+                    scans::replace(tx, &listeners, &holders, (journal.now, self.host.user()))?;
                     let mut changes = settle(tx, &journal, &ended)?;
                     changes.extend(follow(tx, &journal, &listeners, before)?);
                     changes.sort_unstable_by_key(|change| change.port);
@@ -98,7 +98,7 @@ impl Keeper {
     pub(super) fn earlier(&self, port: Option<u16>) -> Result<Earlier> {
         let since = self.host.now() - UNOWNED_FOR;
         self.store
-            .read_one(|db| Ok(scans::earlier(db, port, since)?))
+            .read_one(|db| Ok(scans::earlier(db, port, since, self.host.user())?))
     }
 }
 

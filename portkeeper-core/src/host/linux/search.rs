@@ -15,7 +15,7 @@ use std::{
     thread,
 };
 
-use rustix::{io::Errno, process::geteuid};
+use rustix::io::Errno;
 
 use super::{descriptors::Tables, process, stat::Stat, visibility};
 use crate::{
@@ -133,15 +133,11 @@ impl Search {
         }
     }
 
-    /// Does not look for those that were looked for everywhere not long ago. The superuser sees more
-    /// than whoever was denied a look.
+    /// Does not look for those that were looked for everywhere not long ago.
     fn give_up(&mut self, unowned: &[(u64, Owner)]) {
-        let sees_all = geteuid().is_root();
         let found = self.found();
-        let is_given_up = |(inode, owner): &(u64, Owner)| {
-            self.wanted.contains(inode)
-                && !found.by_inode.contains_key(inode)
-                && !(sees_all && *owner == Owner::Denied)
+        let is_given_up = |(inode, _): &(u64, Owner)| {
+            self.wanted.contains(inode) && !found.by_inode.contains_key(inode)
         };
         let given_up: HashMap<u64, Owner> = unowned.iter().copied().filter(is_given_up).collect();
         drop(found);
