@@ -80,7 +80,7 @@ def test_the_readme_is_right(tmp_path: Path) -> None:
         file.write_text(block)
         compile(block, str(file), "exec")
         if "# runs" in block:
-            command = [sys.executable, str(file)]
+            command = [*apart(), str(file)]
             environment = os.environ | {"PORTKEEPER_DB_PATH": str(tmp_path / f"{index}.db")}
             output = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
             assert output.returncode == 0, output.stderr
