@@ -21,6 +21,7 @@ pub(crate) mod compact;
 pub(crate) mod configurations;
 mod connection;
 mod copy;
+mod create;
 pub(crate) mod dump;
 mod failure;
 mod file;
@@ -28,6 +29,7 @@ mod generation;
 pub(crate) mod history;
 pub(crate) mod leases;
 mod migrate;
+mod new_file;
 mod open;
 pub(crate) mod ports;
 pub(crate) mod predecessor;
@@ -37,6 +39,7 @@ mod retry;
 pub(crate) mod scans;
 mod schema;
 mod script;
+mod seal;
 pub(crate) mod source;
 pub(crate) mod stats;
 #[cfg(test)]
@@ -44,6 +47,7 @@ mod tests;
 mod untrusted;
 pub(crate) mod verify;
 mod watched;
+mod within;
 
 pub(crate) use checksum::sha256;
 pub(crate) use failure::Failure;
@@ -51,6 +55,7 @@ pub(crate) use failure::Failure;
 use connection::Link;
 use generation::Generation;
 use retry::Patience;
+use within::Within;
 
 /// What stands for the path of a store without a file.
 const MEMORY: &str = ":memory:";
@@ -83,6 +88,13 @@ pub enum Durability {
     Normal,
 }
 
+/// Whether an operation takes the lock of writers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+}
+
 /// The registry's database. Any number of threads may use one store, and so may a forked child.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -109,7 +121,7 @@ impl Store {
             busy_timeout,
             generations,
         };
-        store.attempts(|_| Ok(()))?;
+        store.attempts(Access::Read, |_| Ok(()))?;
         Ok(store)
     }
 
@@ -122,7 +134,11 @@ impl Store {
                 busy_timeout: self.busy_timeout,
                 generations: Arc::clone(&self.generations),
             }),
-            file => Self::open(file.clone(), self.busy_timeout),
+            file => {
+                // Otherwise a new database would be made where the keeper's own was removed.
+                self.attempts(Access::Read, |link| Ok(link.check_file(self.path())?))?;
+                Self::open(file.clone(), self.busy_timeout)
+            }
         }
     }
 
@@ -160,7 +176,7 @@ impl Store {
         &self,
         mut body: impl FnMut(&Connection) -> Result<T, Failure>,
     ) -> Result<T> {
-        self.attempts(|link| {
+        self.attempts(Access::Read, |link| {
             let db = &link.connection;
             connection::run(db, "BEGIN")?;
             let value = body(db).inspect_err(|_| connection::roll_back(db))?;
@@ -174,7 +190,7 @@ impl Store {
         &self,
         mut body: impl FnMut(&Connection) -> Result<T, Failure>,
     ) -> Result<T> {
-        self.attempts(|link| body(&link.connection))
+        self.attempts(Access::Read, |link| body(&link.connection))
     }
 
     /// Hands out the connection itself, outside of a transaction. `body` is run again when the
@@ -183,7 +199,15 @@ impl Store {
         &self,
         mut body: impl FnMut(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T> {
-        self.attempts(|link| body(&mut link.connection))
+        self.attempts(Access::Read, |link| body(&mut link.connection))
+    }
+
+    /// The same for a `body` that writes.
+    pub(crate) fn with_writer<T>(
+        &self,
+        mut body: impl FnMut(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T> {
+        self.attempts(Access::Write, |link| body(&mut link.connection))
     }
 
     /// Runs `body` in one write transaction and commits it, unless `body` fails.
@@ -196,7 +220,7 @@ impl Store {
         mut body: impl FnMut(&Connection) -> Result<T, Failure>,
     ) -> Result<T> {
         let patience = Patience::new(self.busy_timeout);
-        self.attempts(|link| {
+        self.attempts(Access::Write, |link| {
             link.check_file(self.path())?;
             link.set_durability(durability)?;
             let db = &link.connection;
@@ -216,7 +240,7 @@ impl Store {
         &self,
         mut body: impl FnMut(&Connection) -> Result<T, Failure>,
     ) -> Result<T> {
-        self.attempts(|link| {
+        self.attempts(Access::Write, |link| {
             link.check_file(self.path())?;
             let db = &link.connection;
             connection::run(db, "BEGIN IMMEDIATE")?;
@@ -228,13 +252,18 @@ impl Store {
 
     /// Calls `operation` with this process's connection until the database is not busy. The
     /// connection is free for other threads between two calls.
-    fn attempts<T>(&self, mut operation: impl FnMut(&mut Link) -> Result<T, Failure>) -> Result<T> {
+    fn attempts<T>(
+        &self,
+        access: Access,
+        mut operation: impl FnMut(&mut Link) -> Result<T, Failure>,
+    ) -> Result<T> {
         let patience = Patience::new(self.busy_timeout);
         let generation = match self.location {
             // A private copy of the memory is all that a forked child needs.
             Location::Memory => &self.generations,
             Location::File(_) | Location::Unchecked(_) => self.generations.of_this_process(),
         };
+        let _within = Within::begin(generation, access == Access::Write)?;
         patience
             .retry(|| {
                 let mut guard = generation.lock();

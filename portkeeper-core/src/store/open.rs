@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::
 use super::{
     Failure,
     connection::{self, Link},
+    create,
     failure::refusal,
     file, migrate,
     retry::Patience,
@@ -19,7 +20,8 @@ use crate::error::ErrorKind;
 /// The order matters: everything that may be refused is refused before the first write, and switching
 /// to the write-ahead log is a write.
 pub(super) fn file(path: &Path, patience: &Patience) -> Result<Link, Failure> {
-    let identity = file::create(path)?;
+    create::if_missing(path)?;
+    let identity = file::examine(path)?;
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -40,7 +42,7 @@ pub(super) fn file(path: &Path, patience: &Patience) -> Result<Link, Failure> {
 
 /// Opens a database that was opened before, and looks at nothing in it.
 pub(super) fn unchecked(path: &Path) -> Result<Link, Failure> {
-    let identity = file::create(path)?;
+    let identity = file::examine(path)?;
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,

@@ -25,16 +25,6 @@ fn memory_is_private_to_a_store() {
 }
 
 #[test]
-fn an_empty_file_is_a_new_database() {
-    let (_folder, path) = folder();
-    fs::write(&path, "").unwrap();
-    insert(&open(&path).unwrap(), 3000).unwrap();
-    let other = path.with_file_name("other.db");
-    drop(open(&other).unwrap());
-    assert_eq!(schema(&path), schema(&other));
-}
-
-#[test]
 fn a_link_to_the_file_and_one_to_its_folder_lead_to_one_database() {
     let (folder, path) = folder();
     let direct = open(&path).unwrap();

@@ -89,14 +89,17 @@ fn files_that_are_no_database() {
     for length in [50, 100, 1_000, 4_096, 4_096 + 100, 4_096 * 3] {
         check(cut(length), kind, "malformed");
     }
+    let log = |path: &Path| fs::write(path.with_file_name("database.db-wal"), "changes").unwrap();
+    check(text(""), kind, "it is empty, which no registry ever is");
     check(
         |path| {
             fs::write(path, "").unwrap();
-            fs::write(path.with_file_name("database.db-wal"), "changes").unwrap();
+            log(path);
         },
         kind,
-        "-wal",
+        "it is empty, while",
     );
+    check(log, kind, "it is missing, while");
 }
 
 #[test]
