@@ -129,7 +129,7 @@ pub(super) const CHECKS: &[Check] = &[
         concat!(
             last!("'port ' || q.port || ' has another description than its history says'"),
             "p.status <> 'free' AND h.action <> 'released' AND h.projectName IS p.projectName \
-                AND p.description IS NOT h.description"
+                AND typeof(p.description) IN ('text', 'null') AND p.description IS NOT h.description"
         ),
     ),
     error(
