@@ -179,8 +179,12 @@ impl Writer {
         let reader = thread::spawn(move || {
             let mut other = String::new();
             for line in stdout.lines() {
+                // The last line of a process that was killed may be a part of one.
                 let line = line.unwrap();
-                match line.strip_prefix("ack ") {
+                match line
+                    .strip_prefix("ack ")
+                    .and_then(|line| line.strip_suffix('.'))
+                {
                     Some(n) => count.store(n.parse::<u64>().unwrap() + 1, Ordering::SeqCst),
                     None => other.push_str(&line),
                 }
@@ -214,6 +218,14 @@ impl Writer {
             assert!(Instant::now() < deadline, "a writer is stuck");
             thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Ends it in the middle. Returns how many writes were acknowledged.
+    pub fn kill(mut self) -> u64 {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.reader.take().unwrap().join().unwrap();
+        self.acknowledged()
     }
 
     /// Ends it; every write has succeeded. Returns how many there were.
@@ -260,7 +272,7 @@ pub fn write() -> bool {
                 released => drop(released.unwrap()),
             },
         }
-        println!("ack {n}");
+        println!("ack {n}.");
     }
     true
 }
