@@ -68,14 +68,20 @@ pub(crate) fn beside(reader: &Store, time: &str, watch: &mut Watch<'_>) -> Resul
         done: 0,
         total: 0,
     };
-    let name = reader
-        .path()
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
-    remove_abandoned(reader.path(), |stem| SafetyName::of(stem, &name).is_some());
     let time: String = time.chars().filter(char::is_ascii_alphanumeric).collect();
-    for attempt in 1.. {
+    let name = reader.path().file_name().unwrap_or_default();
+    let name = name.to_string_lossy();
+    remove_abandoned(reader.path(), |stem| SafetyName::of(stem, &name).is_some());
+    // Never a name that was another backup's of this second, though that may be gone: names are in the
+    // order of time.
+    let others = safety_backups(reader.path())
+        .into_iter()
+        .map(|(name, _)| name);
+    let last = others
+        .filter(|name| name.0 == time)
+        .map(|name| name.1)
+        .max();
+    for attempt in last.unwrap_or_default() + 1.. {
         let mut suffix = format!("{SAFETY}{time}");
         if attempt > 1 {
             suffix = format!("{suffix}-{attempt}");
@@ -97,25 +103,10 @@ pub(crate) fn beside(reader: &Store, time: &str, watch: &mut Watch<'_>) -> Resul
 /// Removes safety backups beyond the newest [`KEPT`], of those that are, by name and seal, what
 /// [`beside`] wrote.
 pub(crate) fn forget_old(store: &Store) {
-    let path = store.path();
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let (Some(folder), true) = (path.parent(), store.is_shared()) else {
+    if !store.is_shared() {
         return;
-    };
-    let Ok(entries) = fs::read_dir(folder) else {
-        return;
-    };
-    let mut backups: Vec<(SafetyName, PathBuf)> = entries
-        .flatten()
-        .filter_map(|entry| {
-            let safety = SafetyName::of(entry.file_name().to_str()?, &name)?;
-            entry
-                .file_type()
-                .is_ok_and(|kind| kind.is_file())
-                .then(|| (safety, entry.path()))
-        })
-        .collect();
-    backups.sort();
+    }
+    let backups = safety_backups(store.path());
     let old = backups.len().saturating_sub(KEPT);
     for (_, path) in backups.into_iter().take(old) {
         if matches!(seal::check(&path), Ok(Some(Purpose::Safety))) {
@@ -123,6 +114,26 @@ pub(crate) fn forget_old(store: &Store) {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// The files beside a database that have the name of a safety backup, the oldest first.
+fn safety_backups(database: &Path) -> Vec<(SafetyName, PathBuf)> {
+    let name = database.file_name().unwrap_or_default().to_string_lossy();
+    let entries = database
+        .parent()
+        .and_then(|folder| fs::read_dir(folder).ok());
+    let mut backups: Vec<_> = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .filter_map(|entry| {
+            let safety = SafetyName::of(entry.file_name().to_str()?, &name)?;
+            Some((safety, entry.path()))
+        })
+        .collect();
+    backups.sort();
+    backups
 }
 
 /// What tells two safety backups apart: when they were written, and the how manyth of its second.
