@@ -33,16 +33,12 @@ pub(super) fn file(path: &Path, patience: &Patience) -> Result<Link, Failure> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, log_left_behind)?;
     let state = patience.retry(|| snapshot(&connection, path))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    // Damage may show only while rows are brought to the present form. That is undone as a whole, and
+    // Damage may show only while the schema is brought to the present one. That is undone as a whole, and
     // so comes before the switch, which stays.
-    let has_rows = !matches!(state, State::Current | State::Fresh);
-    if has_rows {
+    if state != State::Current {
         patience.retry(|| upgrade(&connection, path, patience))?;
     }
     patience.retry(|| switch_to_log(&connection, path))?;
-    if state == State::Fresh {
-        patience.retry(|| upgrade(&connection, path, patience))?;
-    }
     Ok(Link::new(connection, Some(identity))?)
 }
 
