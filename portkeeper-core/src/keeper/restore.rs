@@ -43,8 +43,8 @@ impl Keeper {
     /// which the report names: `NAME.before-restore-TIME`. Restore that to undo. The newest ten of them
     /// are kept; of older ones those are removed that are still, by their checksum, what was written.
     ///
-    /// The source is not trusted and not changed: nothing in it runs, its pages and every value are
-    /// checked, and a row that breaks a rule is named (`DATABASE_CORRUPT`). A database that another
+    /// The source is not trusted and not changed: nothing in it runs, its checksum, its pages and every
+    /// value are checked, and a row that breaks a rule is named (`DATABASE_CORRUPT`). A database that another
     /// program made from the documentation is welcome; one of a newer version is `SCHEMA_TOO_NEW`, and
     /// any other `SCHEMA_MISMATCH`. A restore that is refused, stopped or fails changes nothing.
     ///

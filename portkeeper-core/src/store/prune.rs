@@ -30,6 +30,7 @@ pub(crate) fn run(
     let total = store.read(|db| Ok(old(db, &history, &scans)?))?;
     watch.report(OPERATION, 0, total)?;
     let apart = store.apart()?;
+    apart.enlarge_cache()?;
     let mut report = PruneReport {
         history: 0,
         scans: 0,

@@ -4,7 +4,7 @@
 //! same connection there would wait for itself for ever, and so would a write within a transaction that
 //! writes to the same database. Both are noticed here.
 
-use std::{cell::RefCell, ptr, sync::Arc};
+use std::{cell::RefCell, sync::Arc};
 
 use super::generation::Generation;
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ impl Within {
     pub(super) fn begin(generation: &Arc<Generation>, writes: bool) -> Result<Self> {
         ENTERED.with_borrow_mut(|entered| {
             for entry in &*entered {
-                if ptr::eq(&*entry.generation, &**generation) {
+                if Arc::ptr_eq(&entry.generation, generation) {
                     return Err(refused("a use of a registry in memory"));
                 }
                 if writes && entry.writes && entry.generation.is_of(generation) {

@@ -8,7 +8,7 @@ use std::{fs, io, path::Path};
 
 /// Younger files may be between their creation and their lock.
 #[cfg(unix)]
-const AGE: std::time::Duration = std::time::Duration::from_secs(60);
+const AGE: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// Locks a file that is being made. The lock ends with the process, however that ends.
 #[cfg(unix)]
@@ -24,7 +24,7 @@ pub(super) fn lock(_file: &fs::File) -> io::Result<()> {
 
 /// Removes what is left beside `target` of files whose name `is_wanted`.
 #[cfg(unix)]
-pub(in crate::store) fn remove(target: &Path, is_wanted: impl Fn(&str) -> bool) {
+pub(in super::super) fn remove(target: &Path, is_wanted: impl Fn(&str) -> bool) {
     let Some(folder) = target.parent() else {
         return;
     };
@@ -48,7 +48,7 @@ pub(in crate::store) fn remove(target: &Path, is_wanted: impl Fn(&str) -> bool) 
 }
 
 #[cfg(not(unix))]
-pub(in crate::store) fn remove(_target: &Path, _is_wanted: impl Fn(&str) -> bool) {}
+pub(in super::super) fn remove(_target: &Path, _is_wanted: impl Fn(&str) -> bool) {}
 
 /// The name that the file was to get; `None` for a name of another form.
 #[cfg_attr(not(unix), expect(dead_code))]

@@ -280,6 +280,11 @@ fn a_file_that_is_exchanged_while_open_is_not_written() {
         let error = insert(&store, 3001).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DatabaseError);
         assert!(error.to_string().contains(phrase), "{error}");
+        // Nor is a new one made or another one opened for work that takes a connection of its own.
+        let is_there = path.exists();
+        let error = store.apart().unwrap_err();
+        assert!(error.to_string().contains(phrase), "{error}");
+        assert_eq!(path.exists(), is_there);
     }
 }
 
