@@ -136,12 +136,7 @@ pub(crate) fn last(db: &Connection, port: u16) -> rusqlite::Result<Option<Last>>
     let mut statement = db.prepare_cached(SQL)?;
     let last = statement.query_row([port], |row| {
         Ok(Last {
-            action: match row.get_ref(0)?.as_str()? {
-                "released" => Action::Released,
-                "in-use" => Action::InUse,
-                "killed" => Action::Killed,
-                _ => Action::Reserved,
-            },
+            action: column::action(row, 0)?,
             project: column::text(row, 1)?,
             performed_at: column::text(row, 2)?.unwrap_or_default(),
             is_new: row.get(3)?,
