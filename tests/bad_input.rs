@@ -1,9 +1,10 @@
 //! Every border refuses bad input with a typed error that names the value, and changes nothing.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, str::FromStr};
 
 use portkeeper_core::{
-    Error, ErrorKind, Filter, HistoryQuery, Keeper, Options, Release, ReserveRequest, Result,
+    Action, Durability, Error, ErrorKind, Filter, HistoryQuery, ImportMode, Keeper, Options,
+    Release, ReserveRequest, Result, Status, Strategy,
 };
 
 type Attempt = fn(&Keeper) -> Result<()>;
@@ -169,6 +170,35 @@ const ATTEMPTS: &[(Attempt, ErrorKind, &str)] = {
         ),
     ]
 };
+
+#[test]
+fn words_are_read_as_they_are_written() {
+    fn check<T: Copy + FromStr<Err = Error>>(name: fn(T) -> &'static str, words: &[&str]) {
+        for word in words {
+            assert_eq!(word.parse().map(name).unwrap(), *word);
+        }
+        let list = format!("\"Frëe\" is none of {}", words.join(", "));
+        for other in ["Frëe", "", " free", "FREE", "random,stable"] {
+            let error = other.parse::<T>().err().expect(other);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(
+                other != "Frëe" || error.to_string().ends_with(&list),
+                "{error}"
+            );
+        }
+    }
+    check(Status::as_str, &["free", "reserved", "in-use"]);
+    check(
+        Action::as_str,
+        &["reserved", "released", "in-use", "killed"],
+    );
+    check(
+        Strategy::as_str,
+        &["lowest", "contiguous", "random", "stable"],
+    );
+    check(ImportMode::as_str, &["merge", "replace"]);
+    check(Durability::as_str, &["full", "normal"]);
+}
 
 #[test]
 fn bad_input_is_refused_by_name_and_changes_nothing() {

@@ -26,13 +26,14 @@ use nix::{
 mod engine {
     pub(crate) mod error;
     pub(crate) mod model;
+    pub(crate) mod stop;
     pub(crate) mod store;
     pub(crate) mod value;
     pub(crate) mod watch;
 }
 
 #[allow(unused_imports)]
-use engine::{error, model, store, value, watch};
+use engine::{error, model, stop, store, value, watch};
 use error::{ErrorKind, Result};
 use store::{Durability, Location, Store};
 
@@ -248,7 +249,11 @@ fn fork_while_writing(path: &Path) {
 const INSERT: &str = "INSERT INTO ports (number, projectName, status) VALUES (?1, 'a', 'reserved')";
 
 fn try_open(path: &Path) -> Result<Store> {
-    Store::open(Location::File(path.to_owned()), Duration::from_secs(30))
+    Store::open(
+        Location::File(path.to_owned()),
+        Duration::from_secs(30),
+        stop::Stop::default(),
+    )
 }
 
 fn open(path: &Path) -> Store {

@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     host::Host,
     model::{Action, Details, ProcessIdentity, Reservation},
+    stop::Stop,
     store::{self, Durability, Store, history::NewEntry},
 };
 
@@ -60,12 +61,13 @@ pub use options::Options;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Keeper {
-    store: Arc<Store>,
+    store: Store,
     host: Arc<dyn Host>,
     actor: Option<Arc<str>>,
     durability: Option<Durability>,
     /// The second of the last sweep, since 1970.
     swept: Arc<AtomicI64>,
+    stop: Stop,
 }
 
 impl Keeper {
@@ -94,6 +96,50 @@ impl Keeper {
     /// The file of the registry; `:memory:` for one without.
     pub fn path(&self) -> &Path {
         self.store.path()
+    }
+
+    /// The same registry, whose waits can be stopped: for other writers of a busy database, in
+    /// [`wait_ready`](Self::wait_ready), and for the processes that [`kill`](Self::kill) ends.
+    ///
+    /// A waiting operation asks `stop` every 50 ms or more often, on its caller's thread, and ends with
+    /// `CANCELLED` once the answer is `true`. What it did is undone, but for a signal that a process got
+    /// already. Operations that need not wait never ask, and giving back what a
+    /// [`Lease`] or a [`Hold`] has cannot be stopped.
+    ///
+    /// ```
+    /// use std::{
+    ///     sync::{Arc, atomic::{AtomicBool, Ordering}},
+    ///     time::Duration,
+    /// };
+    ///
+    /// use portkeeper_core::{ErrorKind, Keeper};
+    ///
+    /// let keeper = Keeper::in_memory()?;
+    /// let stopped = Arc::new(AtomicBool::new(false));
+    /// let asked = Arc::clone(&stopped);
+    /// let waiting = keeper.interruptible(move || asked.load(Ordering::Relaxed));
+    ///
+    /// stopped.store(true, Ordering::Relaxed);           // by another thread, or a signal handler
+    /// let error = waiting.wait_ready(29_876, Duration::from_secs(60)).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Cancelled);
+    /// # Ok::<(), portkeeper_core::Error>(())
+    /// ```
+    #[must_use = "the keeper itself stays as it is"]
+    pub fn interruptible(&self, stop: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.stopped_by(Stop::new(stop))
+    }
+
+    /// The same registry, whose waits nobody stops.
+    fn patient(&self) -> Self {
+        self.stopped_by(Stop::default())
+    }
+
+    fn stopped_by(&self, stop: Stop) -> Self {
+        Self {
+            store: self.store.stopped_by(stop.clone()),
+            stop,
+            ..self.clone()
+        }
     }
 
     /// Who this keeper says it is in the history.

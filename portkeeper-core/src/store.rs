@@ -6,13 +6,18 @@
 
 use std::{
     path::{Path, PathBuf},
+    str::FromStr,
     sync::Arc,
     time::Duration,
 };
 
 use rusqlite::Connection;
 
-use crate::error::Result;
+use crate::{
+    error::{Error, Result},
+    stop::Stop,
+    value,
+};
 
 pub(crate) mod backup;
 mod checksum;
@@ -88,6 +93,27 @@ pub enum Durability {
     Normal,
 }
 
+impl Durability {
+    const ALL: [Self; 2] = [Self::Full, Self::Normal];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Normal => "normal",
+        }
+    }
+}
+
+/// From its word; `INVALID_INPUT` lists the words for any other.
+impl FromStr for Durability {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        value::word("durability", text, &Self::ALL, Self::as_str)
+    }
+}
+
 /// Whether an operation takes the lock of writers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
@@ -95,9 +121,17 @@ enum Access {
     Write,
 }
 
-/// The registry's database. Any number of threads may use one store, and so may a forked child.
-#[derive(Debug)]
+/// The registry's database. Any number of threads may use one store, and so may a forked child. A clone
+/// is cheap and uses the same connection.
+#[derive(Debug, Clone)]
 pub(crate) struct Store {
+    opened: Arc<Opened>,
+    stop: Stop,
+}
+
+/// What the clones of a store share; the last one closes it.
+#[derive(Debug)]
+struct Opened {
     location: Location,
     busy_timeout: Duration,
     generations: Arc<Generation>,
@@ -106,8 +140,9 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the database, and creates, adopts or upgrades it where needed.
     ///
-    /// `busy_timeout` bounds how long each later operation, and this one, waits for other writers.
-    pub(crate) fn open(location: Location, busy_timeout: Duration) -> Result<Self> {
+    /// `busy_timeout` bounds how long each later operation, and this one, waits for other writers, and
+    /// `stop` may end each of these waits.
+    pub(crate) fn open(location: Location, busy_timeout: Duration, stop: Stop) -> Result<Self> {
         let location = match location {
             Location::File(path) => Location::File(file::resolve(&path)?),
             other => other,
@@ -117,9 +152,12 @@ impl Store {
             Location::Memory => Path::new(MEMORY),
         });
         let store = Self {
-            location,
-            busy_timeout,
-            generations,
+            opened: Arc::new(Opened {
+                location,
+                busy_timeout,
+                generations,
+            }),
+            stop,
         };
         store.attempts(Access::Read, |_| Ok(()))?;
         Ok(store)
@@ -128,28 +166,38 @@ impl Store {
     /// A second connection, for work that takes long: the keeper's own stays free for its other
     /// threads. A database in memory has one connection alone, which then is this one.
     pub(crate) fn apart(&self) -> Result<Self> {
-        match &self.location {
-            Location::Memory => Ok(Self {
-                location: Location::Memory,
-                busy_timeout: self.busy_timeout,
-                generations: Arc::clone(&self.generations),
-            }),
+        match &self.opened.location {
+            Location::Memory => Ok(self.clone()),
             file => {
                 // Otherwise a new database would be made where the keeper's own was removed.
                 self.attempts(Access::Read, |link| Ok(link.check_file(self.path())?))?;
-                Self::open(file.clone(), self.busy_timeout)
+                self.opened_again(file.clone())
             }
         }
     }
 
     /// The same, to a database whose schema may have been altered since it was opened.
     pub(crate) fn unchecked(&self) -> Result<Self> {
-        match &self.location {
-            Location::File(path) => {
-                Self::open(Location::Unchecked(path.clone()), self.busy_timeout)
-            }
+        match &self.opened.location {
+            Location::File(path) => self.opened_again(Location::Unchecked(path.clone())),
             _ => self.apart(),
         }
+    }
+
+    fn opened_again(&self, location: Location) -> Result<Self> {
+        Self::open(location, self.opened.busy_timeout, self.stop.clone())
+    }
+
+    /// The same, whose waits for other writers end when `stop` says so.
+    pub(crate) fn stopped_by(&self, stop: Stop) -> Self {
+        Self {
+            opened: Arc::clone(&self.opened),
+            stop,
+        }
+    }
+
+    fn patience(&self) -> Patience {
+        Patience::new(self.opened.busy_timeout, self.stop.clone())
     }
 
     /// Gives the connection 64 MB of cache: with the usual 2 MB, work on every row of a large table
@@ -160,12 +208,12 @@ impl Store {
 
     /// Whether other processes can see it.
     pub(crate) fn is_shared(&self) -> bool {
-        self.location != Location::Memory
+        self.opened.location != Location::Memory
     }
 
     /// The file, with links in its folder resolved; `:memory:` for a store without one.
     pub(crate) fn path(&self) -> &Path {
-        match &self.location {
+        match &self.opened.location {
             Location::File(path) | Location::Unchecked(path) => path,
             Location::Memory => Path::new(MEMORY),
         }
@@ -219,7 +267,7 @@ impl Store {
         durability: Durability,
         mut body: impl FnMut(&Connection) -> Result<T, Failure>,
     ) -> Result<T> {
-        let patience = Patience::new(self.busy_timeout);
+        let patience = self.patience();
         self.attempts(Access::Write, |link| {
             link.check_file(self.path())?;
             link.set_durability(durability)?;
@@ -257,11 +305,12 @@ impl Store {
         access: Access,
         mut operation: impl FnMut(&mut Link) -> Result<T, Failure>,
     ) -> Result<T> {
-        let patience = Patience::new(self.busy_timeout);
-        let generation = match self.location {
+        let patience = self.patience();
+        let generations = &self.opened.generations;
+        let generation = match self.opened.location {
             // A private copy of the memory is all that a forked child needs.
-            Location::Memory => &self.generations,
-            Location::File(_) | Location::Unchecked(_) => self.generations.of_this_process(),
+            Location::Memory => generations,
+            Location::File(_) | Location::Unchecked(_) => generations.of_this_process(),
         };
         let _within = Within::begin(generation, access == Access::Write)?;
         patience
@@ -279,7 +328,7 @@ impl Store {
 
     /// Opens the connection for `generation`, which is locked.
     fn connect(&self, generation: &Arc<Generation>, patience: &Patience) -> Result<Link, Failure> {
-        match &self.location {
+        match &self.opened.location {
             Location::File(path) => {
                 generation.announce()?;
                 open::file(path, patience)
@@ -293,9 +342,9 @@ impl Store {
     }
 }
 
-impl Drop for Store {
+impl Drop for Opened {
     fn drop(&mut self) {
-        if self.is_shared() {
+        if self.location != Location::Memory {
             self.generations.end();
         }
     }

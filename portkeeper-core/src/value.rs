@@ -19,6 +19,21 @@ const TAG_LENGTH: usize = 100;
 /// Longest metadata, in bytes of JSON.
 const METADATA_BYTES: usize = 64 * 1024;
 
+/// The one of `all` that is called `text`.
+pub(crate) fn word<T: Copy>(
+    what: &'static str,
+    text: &str,
+    all: &[T],
+    name: fn(T) -> &'static str,
+) -> Result<T> {
+    let found = all.iter().find(|one| name(**one) == text);
+    found.copied().ok_or_else(|| {
+        let words: Vec<&str> = all.iter().map(|one| name(*one)).collect();
+        let reason = format!("is none of {}", words.join(", "));
+        Error::invalid(what, text, reason)
+    })
+}
+
 /// `number` as a port.
 pub(crate) fn port(number: i64) -> Result<u16> {
     u16::try_from(number)

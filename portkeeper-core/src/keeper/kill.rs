@@ -66,7 +66,7 @@ impl Keeper {
     pub fn kill(&self, request: impl Into<KillRequest>) -> Result<KillReport> {
         let KillRequest { port, grace } = request.into();
         let port = value::port(port)?;
-        let mut rounds = Rounds::new(self.host.as_ref(), port, grace);
+        let mut rounds = Rounds::new(self.host.as_ref(), port, grace, self.stop.clone());
         let outcome = rounds.run();
         let killed = match (rounds.killed(), &outcome) {
             (Ok(killed), _) => killed,
@@ -77,7 +77,8 @@ impl Keeper {
         let recorded = if killed.is_empty() {
             self.get(port)
         } else {
-            self.record(port, &killed, outcome.as_ref().err())
+            // Who was ended is said in any case.
+            self.patient().record(port, &killed, outcome.as_ref().err())
         };
         outcome?;
         let reservation = recorded?.filter(|row| row.status != Status::Free);

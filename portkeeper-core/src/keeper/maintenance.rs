@@ -27,7 +27,7 @@ impl Keeper {
     /// Removes old history and old results of scans: by default after 365 days and 7 days.
     ///
     /// What [`history`](Self::history) and [`holder_at`](Self::holder_at) say of the time that is kept
-    /// stays right: of each port the last claim before it is kept, however old. Rows go a thousand at a
+    /// stays right: of each port the last claim before it is kept, however old. Rows go 250 at a
     /// time, the oldest first, so that nobody waits. A prune that is stopped has removed the oldest
     /// rows, and the next one goes on from there.
     ///

@@ -1,8 +1,13 @@
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::{
+    error::{Error, Result},
+    value,
+};
 
 /// The `details` of a history entry: `reason` and the facts that belong to it.
 pub(crate) type Details = Map<String, Value>;
@@ -22,6 +27,8 @@ pub enum Action {
 }
 
 impl Action {
+    const ALL: [Self; 4] = [Self::Reserved, Self::Released, Self::InUse, Self::Killed];
+
     /// The documented text: `reserved`, `released`, `in-use` or `killed`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -30,6 +37,15 @@ impl Action {
             Self::InUse => "in-use",
             Self::Killed => "killed",
         }
+    }
+}
+
+/// From its word; `INVALID_INPUT` lists the words for any other.
+impl FromStr for Action {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        value::word("action", text, &Self::ALL, Self::as_str)
     }
 }
 

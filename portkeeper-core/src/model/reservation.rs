@@ -1,8 +1,13 @@
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::{
+    error::{Error, Result},
+    value,
+};
 
 /// The claim on a port: `free → reserved → in-use → reserved | free`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,6 +22,8 @@ pub enum Status {
 }
 
 impl Status {
+    const ALL: [Self; 3] = [Self::Free, Self::Reserved, Self::InUse];
+
     /// The documented text: `free`, `reserved` or `in-use`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -24,6 +31,15 @@ impl Status {
             Self::Reserved => "reserved",
             Self::InUse => "in-use",
         }
+    }
+}
+
+/// From its word; `INVALID_INPUT` lists the words for any other.
+impl FromStr for Status {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        value::word("status", text, &Self::ALL, Self::as_str)
     }
 }
 

@@ -1,10 +1,15 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     ops::RangeInclusive,
+    str::FromStr,
     time::Duration,
 };
 
 use super::wide;
+use crate::{
+    error::{Error, Result},
+    value,
+};
 
 /// In which order the ports of a range are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -20,6 +25,29 @@ pub enum Strategy {
     /// From a place that the project's and the role's name give, upwards and around: the same port
     /// on every machine where it is free.
     Stable,
+}
+
+impl Strategy {
+    const ALL: [Self; 4] = [Self::Lowest, Self::Contiguous, Self::Random, Self::Stable];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lowest => "lowest",
+            Self::Contiguous => "contiguous",
+            Self::Random => "random",
+            Self::Stable => "stable",
+        }
+    }
+}
+
+/// From its word; `INVALID_INPUT` lists the words for any other.
+impl FromStr for Strategy {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        value::word("strategy", text, &Self::ALL, Self::as_str)
+    }
 }
 
 /// A claim on ports of the engine's choice, for [`Keeper::request`](crate::Keeper::request).

@@ -1,6 +1,13 @@
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
-use crate::model::Document;
+use crate::{
+    error::{Error, Result},
+    model::Document,
+    value,
+};
 
 /// What to export, for [`Keeper::export`](crate::Keeper::export).
 #[derive(Debug, Clone, Default)]
@@ -71,12 +78,23 @@ pub enum ImportMode {
 }
 
 impl ImportMode {
+    const ALL: [Self; 2] = [Self::Merge, Self::Replace];
+
     /// `merge` or `replace`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Merge => "merge",
             Self::Replace => "replace",
         }
+    }
+}
+
+/// From its word; `INVALID_INPUT` lists the words for any other.
+impl FromStr for ImportMode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        value::word("mode", text, &Self::ALL, Self::as_str)
     }
 }
 

@@ -119,7 +119,7 @@ pub(super) fn commit(
         match run(connection, "COMMIT") {
             Ok(()) => return Ok(()),
             Err(error) if is_busy(&error) => {
-                if !patience.pause() {
+                if !patience.pause()? {
                     return Err(error.into());
                 }
             }

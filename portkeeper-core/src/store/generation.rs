@@ -19,7 +19,7 @@ use std::{
 };
 
 use super::{Failure, connection::Link, retry::Patience};
-use crate::error::Error;
+use crate::{error::Error, stop::Stop};
 
 /// Every generation with a connection to a file, of this process and inherited.
 static OPEN: Mutex<Vec<Arc<Generation>>> = Mutex::new(Vec::new());
@@ -155,12 +155,12 @@ impl Drop for Generation {
 
 /// `None` when a thread held the list at the fork, which nobody will ever release.
 fn lock_open() -> Option<MutexGuard<'static, Vec<Arc<Generation>>>> {
-    let patience = Patience::new(OPEN_HELD_AT_MOST);
+    let patience = Patience::new(OPEN_HELD_AT_MOST, Stop::default());
     loop {
         match OPEN.try_lock() {
             Ok(open) => return Some(open),
             Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) if patience.pause() => {}
+            Err(TryLockError::WouldBlock) if patience.pause().ok()? => {}
             Err(TryLockError::WouldBlock) => return None,
         }
     }

@@ -14,6 +14,7 @@ use crate::{
     host::{Host, ProcessHandle, Signal, Wanted},
     model::{KilledProcess, Process},
     rules::{self, Target},
+    stop::Stop,
 };
 
 /// How long a process may take to end after `SIGKILL`; usually a millisecond or two.
@@ -23,6 +24,8 @@ const SECOND_LOOKS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(20);
 /// How often to look for processes that have come to listen while others are waited for.
 const TICK: Duration = Duration::from_millis(250);
+/// How often to ask whether to stop.
+const QUESTION: Duration = Duration::from_millis(40);
 
 #[derive(Debug)]
 pub(super) struct Rounds<'a> {
@@ -32,6 +35,7 @@ pub(super) struct Rounds<'a> {
     force_from: Instant,
     deadline: Instant,
     victims: Vec<Victim>,
+    stop: Stop,
 }
 
 #[derive(Debug)]
@@ -42,7 +46,7 @@ struct Victim {
 }
 
 impl<'a> Rounds<'a> {
-    pub fn new(host: &'a dyn Host, port: u16, grace: Duration) -> Self {
+    pub fn new(host: &'a dyn Host, port: u16, grace: Duration, stop: Stop) -> Self {
         let force_from = Instant::now() + grace;
         Self {
             host,
@@ -50,6 +54,7 @@ impl<'a> Rounds<'a> {
             force_from,
             deadline: force_from + LAST_WAIT,
             victims: Vec::new(),
+            stop,
         }
     }
 
@@ -74,11 +79,21 @@ impl<'a> Rounds<'a> {
             self.signal(signal)?;
             let next_look = until.min(Instant::now() + TICK);
             for victim in &self.victims {
-                victim.handle.wait(next_look)?;
+                self.wait(victim, next_look)?;
             }
             if self.living()?.is_none() {
                 // Nothing was waited for, and somebody may listen who is about to end.
                 thread::sleep(PAUSE);
+            }
+        }
+    }
+
+    fn wait(&self, victim: &Victim, until: Instant) -> Result<()> {
+        loop {
+            self.stop.check("ending the listeners of a port")?;
+            let next_question = until.min(Instant::now() + QUESTION);
+            if victim.handle.wait(next_question)? || Instant::now() >= until {
+                return Ok(());
             }
         }
     }
@@ -105,7 +120,7 @@ impl<'a> Rounds<'a> {
     fn listening(&self) -> Result<Vec<Process>> {
         let mut looks = 0;
         loop {
-            let sockets = self.host.sockets(Wanted::Port(self.port))?;
+            let sockets = self.host.sockets(Wanted::Server(self.port))?;
             match rules::listening_processes(self.port, &sockets) {
                 // A process that is about to end has let go of its sockets before they are closed.
                 Err(_) if looks < SECOND_LOOKS => {
