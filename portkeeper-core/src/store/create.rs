@@ -8,11 +8,12 @@ use std::{fs, io, path::Path};
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{
-    connection,
+    Failure, connection,
     failure::{from_sqlite, refusal},
     file,
     migrate::APPLICATION_ID,
     new_file::NewFile,
+    retry::Patience,
 };
 use crate::error::{ErrorKind, Result};
 
@@ -39,6 +40,19 @@ pub(super) fn if_missing(path: &Path) -> Result<()> {
     new.sync()?;
     new.place(path, false)?;
     Ok(())
+}
+
+/// Waits for another program that holds the lock of a file of no bytes: it is about to fill it.
+pub(super) fn wait_for_maker(path: &Path, patience: &Patience) -> Result<(), Failure> {
+    let is_empty = fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0);
+    if !is_empty || file::log_size(path) > 0 {
+        return Ok(());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let empty = Connection::open_with_flags(path, flags)?;
+    connection::prepare(&empty)?;
+    // Takes the lock, and writes nothing.
+    patience.retry(|| Ok(empty.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?))
 }
 
 /// Writes the first page. The file is nobody's yet, so that no journal is needed.

@@ -62,8 +62,8 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
 pub(super) fn examine(path: &Path) -> Result<Identity> {
     let mut metadata = fs::metadata(path).map_err(|error| failed(path, error))?;
     for _ in 1..LOOKS {
-        // SQLite itself, in another program, makes an empty file and then fills it; and where a file
-        // cannot be renamed it has two names for a moment.
+        // SQLite itself, in another program, makes an empty file before it locks and fills it; and where
+        // a file cannot be renamed it has two names for a moment.
         if metadata.len() > 0 && links(&metadata) < 2 {
             break;
         }

@@ -21,6 +21,7 @@ use crate::error::ErrorKind;
 /// to the write-ahead log is a write.
 pub(super) fn file(path: &Path, patience: &Patience) -> Result<Link, Failure> {
     create::if_missing(path)?;
+    create::wait_for_maker(path, patience)?;
     let identity = file::examine(path)?;
     let connection = Connection::open_with_flags(
         path,

@@ -29,6 +29,26 @@ fn memory_is_private_to_a_store() {
 }
 
 #[test]
+fn an_empty_file_that_another_program_is_filling_is_waited_for() {
+    let (_folder, path) = folder();
+    let maker = foreign(&path);
+    maker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().len(), 0);
+    let opening = thread::spawn({
+        let path = path.clone();
+        move || open(&path)
+    });
+    maker
+        .execute_batch(include_str!(
+            "../../../../tests/fixtures/store_documented.sql"
+        ))
+        .unwrap();
+    maker.execute_batch("COMMIT").unwrap();
+    let store = opening.join().unwrap().unwrap();
+    assert!(count(&store) > 0);
+}
+
+#[test]
 fn a_link_to_the_file_and_one_to_its_folder_lead_to_one_database() {
     let (folder, path) = folder();
     let direct = open(&path).unwrap();
