@@ -70,18 +70,14 @@ pub(crate) fn run(store: &Store, watch: &mut Watch<'_>) -> Result<Vec<Finding>> 
     look(&unexportable)?;
     watch.report(OPERATION, total, total)?;
     findings.dedup();
-    // A row that breaks a rule cannot be restored or exported either: once is enough.
+    // A row that breaks a rule can be neither restored nor exported: that is told once.
     let mut told = HashSet::new();
     findings.retain(|finding| {
         let row = finding
             .message
-            .split_once(':')
+            .split_once(": ")
             .map(|(row, _)| row.to_owned());
-        let is_about = |row: &String| row.contains(' ') && !row.contains('(');
-        row.filter(is_about).is_none_or(|row| {
-            let is_first = told.insert(row);
-            is_first || !finding.message.contains(UNABLE)
-        })
+        row.is_none_or(|row| told.insert(row) || !finding.message.contains(UNABLE))
     });
     Ok(findings)
 }
