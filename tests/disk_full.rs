@@ -167,7 +167,7 @@ fn fails_whole_until_there_is_room(folder: &Path, changes: bool, operation: Oper
         names
     };
     let (before, mut failures) = (content(keeper.path()), 0);
-    for room in (0..).map(|step| step * 12 * 1024) {
+    for room in (0..).map(|step| step * 20 * 1024) {
         leave(folder, room);
         let names = files();
         let outcome = operation(&registry, &backup);
@@ -278,7 +278,7 @@ fn a_prune_removes_the_oldest_or_nothing() {
         let keeper = &registry.keeper;
         let before = content(keeper.path());
         let mut failures = 0;
-        for room in (0..).map(|step| step * 12 * 1024) {
+        for room in (0..).map(|step| step * 20 * 1024) {
             leave(folder, room);
             let outcome = keeper.prune(PruneRequest::new(), Watch::none());
             let now = content(keeper.path());

@@ -20,7 +20,7 @@ impl Keeper {
     /// An earlier backup at `path` is replaced, at once and as a whole. Anything else there stays as it
     /// is, and so does the registry itself: `INVALID_INPUT`. A backup that is stopped or fails leaves
     /// what was there. A process that is killed meanwhile may leave a file `.NAME.….tmp` behind; the next
-    /// backup of that name removes it once it is a minute old, if no living process has it locked (Unix).
+    /// backup of that name removes it once it is a minute old, if no living process has it locked (Linux).
     ///
     /// ```
     /// use portkeeper_core::{Keeper, ReserveRequest, Watch};

@@ -2,28 +2,29 @@
 //!
 //! Removed is only what is provably theirs and dead: it has the name that [`NewFile`](super::NewFile)
 //! gives, is a regular file of this user that is empty or a database, was not touched for a minute, and
-//! its maker's lock is gone. Where files cannot be locked nothing is removed.
+//! its maker's lock is gone. Where files cannot be locked, and on other systems than Linux, nothing is
+//! removed.
 
 use std::{fs, io, path::Path};
 
 /// Younger files may be between their creation and their lock.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 const AGE: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// Locks a file that is being made. The lock ends with the process, however that ends.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub(super) fn lock(file: &fs::File) -> io::Result<()> {
     file.try_lock().map_err(io::Error::from)
 }
 
-/// A lock would keep SQLite itself from the file.
-#[cfg(not(unix))]
+/// Elsewhere such a lock would keep SQLite itself, which has another kind, from the file.
+#[cfg(not(target_os = "linux"))]
 pub(super) fn lock(_file: &fs::File) -> io::Result<()> {
     Ok(())
 }
 
 /// Removes what is left beside `target` of files whose name `is_wanted`.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub(in super::super) fn remove(target: &Path, is_wanted: impl Fn(&str) -> bool) {
     let Some(folder) = target.parent() else {
         return;
@@ -47,11 +48,11 @@ pub(in super::super) fn remove(target: &Path, is_wanted: impl Fn(&str) -> bool) 
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(not(target_os = "linux"))]
 pub(in super::super) fn remove(_target: &Path, _is_wanted: impl Fn(&str) -> bool) {}
 
 /// The name that the file was to get; `None` for a name of another form.
-#[cfg_attr(not(unix), expect(dead_code))]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code))]
 fn stem(name: &str) -> Option<&str> {
     let (stem, random) = name
         .strip_prefix('.')?
@@ -61,7 +62,7 @@ fn stem(name: &str) -> Option<&str> {
     is_ours.then_some(stem)
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 fn is_abandoned(path: &Path) -> io::Result<bool> {
     use std::{io::Read, os::unix::fs::MetadataExt};
     const MAGIC: &[u8] = b"SQLite format 3\0";
