@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     error::Result,
-    host::Wanted,
+    host::{Earlier, Wanted},
     keeper::{Journal, Keeper, lease::lease_id},
     model::{
         Action, Details, Fate, LeaseTerms, Probe, Process, ProcessIdentity, Reservation, Socket,
@@ -122,7 +122,10 @@ impl Keeper {
         let read;
         // A server may have started since the listeners were read, before its parent ended.
         if sockets.is_empty() && self.host.probe(port)? != Probe::Free {
-            read = self.host.look(Wanted::Server(port), &[])?.sockets;
+            read = self
+                .host
+                .look(Wanted::Server(port), &Earlier::default())?
+                .sockets;
             sockets = read.iter().collect();
         }
         if sockets.is_empty() {

@@ -55,6 +55,7 @@ fn dump(request: Request, entries: &mut Vec<Entry>) -> io::Result<()> {
                 Message::Socket(socket) if request.covers(&socket) => entries.push(Entry {
                     socket,
                     pids: Vec::new(),
+                    verdict: None,
                 }),
                 Message::Socket(_) | Message::Other => {}
                 Message::Done => return Ok(()),
