@@ -8,7 +8,7 @@ mod registry;
 use std::fs;
 
 use portkeeper_core::{
-    ErrorKind, ExportRequest, FindingKind, ImportRequest, Keeper, Severity, Watch,
+    ErrorKind, ExportRequest, FindingKind, HistoryQuery, ImportRequest, Keeper, Severity, Watch,
 };
 use registry::{Registry, content, reserve};
 use rusqlite::Connection;
@@ -65,7 +65,17 @@ fn json_that_nothing_here_can_read_is_restored_as_it_is() {
         other
             .execute_batch("UPDATE ports SET tags = NULL, metadata = NULL WHERE number = 22500")
             .unwrap();
-        registry.keeper.restore(&backup, Watch::none()).unwrap();
+        let report = registry.keeper.restore(&backup, Watch::none()).unwrap();
+        assert_eq!(report.restored, 1, "{set}");
+        let last = registry
+            .keeper
+            .history(HistoryQuery::all().limit(1))
+            .unwrap();
+        assert_eq!(
+            (last[0].port, &last[0].details["reason"]),
+            (22_500, &"restored".into()),
+            "{set}"
+        );
         let row = |lines: &[String]| {
             lines
                 .iter()

@@ -185,7 +185,10 @@ impl Bring<'_> {
                 if let Some(texts) = texts {
                     texts.put(self.tx, number)?;
                 }
-                changed.push((present, after));
+                // A claim that reads the same, and has other JSON that nothing here can read, is told of
+                // like a new one.
+                let before = present.filter(|present| *present != after);
+                changed.push((before, after));
             } else if let Some(present) = present {
                 unchanged.push(present);
             }
