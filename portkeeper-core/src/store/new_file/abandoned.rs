@@ -52,7 +52,7 @@ pub(in super::super) fn remove(target: &Path, is_wanted: impl Fn(&str) -> bool) 
 pub(in super::super) fn remove(_target: &Path, _is_wanted: impl Fn(&str) -> bool) {}
 
 /// The name that the file was to get; `None` for a name of another form.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code))]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 fn stem(name: &str) -> Option<&str> {
     let (stem, random) = name
         .strip_prefix('.')?
