@@ -46,7 +46,7 @@ fn comes_back(registry: &Registry, what: &str) {
 /// Also over a row that reads the same, but is another one.
 #[test]
 fn json_that_nothing_here_can_read_is_restored_as_it_is() {
-    for set in [
+    let sets = [
         r#"metadata = '{"a": 1e400}'"#,
         r#"metadata = '{"a": -1e999, "b":[ 1 ]}'"#,
         r#"tags = '["web", 1e400]'"#,
@@ -56,15 +56,21 @@ fn json_that_nothing_here_can_read_is_restored_as_it_is() {
             "]".repeat(300)
         ),
         r#"tags = '["a", 7, {"b": 1}]', metadata = '{ "a" : 1, "a" : 2 }'"#,
-    ] {
+    ];
+    // Within the same second, and later.
+    let later = "UPDATE ports SET tags = NULL, metadata = NULL, updatedAt = '2100-01-01T00:00:00Z' \
+         WHERE number = 22500";
+    let now = later.replace(", updatedAt = '2100-01-01T00:00:00Z'", "");
+    for (set, time) in sets
+        .iter()
+        .flat_map(|set| [(set, now.as_str()), (set, later)])
+    {
         let registry = registry(set);
         comes_back(&registry, set);
         let backup = registry.backup("b.db");
         let wanted = content(&backup);
         let other = Connection::open(registry.keeper.path()).unwrap();
-        other
-            .execute_batch("UPDATE ports SET tags = NULL, metadata = NULL WHERE number = 22500")
-            .unwrap();
+        other.execute_batch(time).unwrap();
         let report = registry.keeper.restore(&backup, Watch::none()).unwrap();
         assert_eq!(report.restored, 1, "{set}");
         let last = registry

@@ -179,16 +179,20 @@ impl Bring<'_> {
             let present = before.remove(&number);
             let id = lease_id()?;
             let after = after(present.as_ref(), wanted, id, self.journal);
+            let alike = match (&present, &after) {
+                (Some(present), Some((_, Some(texts)))) => present.texts.are_like(texts),
+                _ => true,
+            };
             let present = present.map(|present| present.row);
             if let Some((after, texts)) = after {
                 self.put(present.as_ref(), &after)?;
                 if let Some(texts) = texts {
                     texts.put(self.tx, number)?;
                 }
-                // A claim that reads the same, and has other JSON that nothing here can read, is told of
-                // like a new one.
-                let before = present.filter(|present| *present != after);
-                changed.push((before, after));
+                // What a claim lost or got of JSON that nothing here can read is told of like a new claim.
+                let is_told =
+                    |present: &Reservation| alike || present.project_name != after.project_name;
+                changed.push((present.filter(is_told), after));
             } else if let Some(present) = present {
                 unchanged.push(present);
             }
