@@ -24,9 +24,12 @@ pub(crate) fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Se
     let pending = RAISED.take();
     match outcome {
         Ok(Ok(value)) => match pending {
-            // It was too late to stop the operation. What it did is told by the exception's context
-            // to nobody, as with any signal that arrives at the end of a call.
-            Some(error) => Err(error),
+            // It was too late to stop the operation; a guard that it made ends here, and may have to wait
+            // for a thread that waits for the GIL.
+            Some(error) => {
+                py.detach(|| drop(value));
+                Err(error)
+            }
             None => Ok(value),
         },
         Ok(Err(error)) => Err(pending.unwrap_or_else(|| raised(py, &error))),

@@ -23,17 +23,13 @@ CASES = [
     for file in sorted(FOLDER.glob("*.json"))
     for case in json.loads(file.read_text())
 ]
-NAMES = {
-    "onlyOf": "only_of",
-    "autoRelease": "auto_release",
-    "ownedBy": "owned_by",
-    "dryRun": "dry_run",
-    "skipConflicts": "skip_conflicts",
-    "inMemory": "in_memory",
-    "port": "port",
-}
-METHODS = {"holderAt": "holder_at", "import": "import_", "removeConfiguration": "remove_configuration"}
 WATCHED = {"import", "backup", "restore", "dump", "prune", "compact", "verify"}
+
+
+def snake(name: str) -> str:
+    """A name of the table as Python has it."""
+    words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+    return "import_" if words == "import" else words
 
 
 def plain(value: Any) -> Any:
@@ -57,12 +53,11 @@ def arguments(given: dict[str, Any]) -> dict[str, Any]:
         elif name == "before":
             converted[name] = (datetime.fromisoformat(value["performedAt"].replace("Z", "+00:00")), value["id"])
         elif name.endswith("Ms"):
-            words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name[:-2])
-            converted[words] = value / 1000
+            converted[snake(name[:-2])] = value / 1000
         elif name == "range":
             converted[name] = tuple(value)
         else:
-            converted[NAMES.get(name, name)] = value
+            converted[snake(name)] = value
     return converted
 
 
@@ -87,7 +82,7 @@ class Case:
             args["ports"] = args.pop("port")
         if op == "dump":
             args["target"] = args.pop("path")
-        guard = getattr(self.keeper, METHODS.get(op, op))(**args)
+        guard = getattr(self.keeper, snake(op))(**args)
         if name is not None:
             self.guards[name] = guard
         return plain(guard)
