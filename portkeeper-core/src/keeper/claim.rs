@@ -275,9 +275,17 @@ impl Keeper {
         refusal
     }
 
-    /// The next port above that a request would give.
-    fn next_free(&self, port: u16) -> Result<Option<u16>> {
-        let Some(first) = port.checked_add(1) else {
+    /// The next higher port that a request without a range would give, and the one that a refusal
+    /// suggests; `None` where there is none. Nothing is claimed.
+    ///
+    /// ```
+    /// # let keeper = portkeeper_core::Keeper::in_memory()?;
+    /// assert!(keeper.next_free(3000)? > Some(3000));
+    /// assert_eq!(keeper.next_free(65_535)?, None);
+    /// # Ok::<(), portkeeper_core::Error>(())
+    /// ```
+    pub fn next_free(&self, port: impl Into<i64>) -> Result<Option<u16>> {
+        let Some(first) = value::port(port.into())?.checked_add(1) else {
             return Ok(None);
         };
         let range = first..=u16::MAX;
