@@ -1,0 +1,41 @@
+//! `portman`: Port Keeper from the shell.
+//!
+//! One file a command: its arguments, what it does, and how the answer is shown. `output` has what they
+//! share, `run` what `portman run` needs to keep a port for a command and to leave nothing behind.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![deny(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+mod cli;
+mod commands;
+mod context;
+mod failure;
+mod interrupt;
+mod output;
+mod progress;
+mod prompt;
+mod run;
+mod values;
+mod watch;
+
+use cli::Cli;
+use context::Context;
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args_os().collect();
+    #[cfg(target_os = "linux")]
+    if let Some(code) = run::guard::main(&args) {
+        return code;
+    }
+    let parsed = Cli::command()
+        .try_get_matches_from(&args)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    match parsed {
+        Ok(Cli { global, command }) => command.run(&Context::new(global)),
+        Err(error) => cli::refuse(&error, &args),
+    }
+}
