@@ -26,11 +26,6 @@ impl Context {
         self.json
     }
 
-    /// The registry that the user named.
-    pub fn db(&self) -> Option<&PathBuf> {
-        self.db.as_ref()
-    }
-
     /// Opens the registry.
     pub fn keeper(&self) -> Outcome<Keeper> {
         let options = match &self.db {

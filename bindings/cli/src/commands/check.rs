@@ -20,7 +20,7 @@ Examples:
   portman check 3000 --json | jq -r .data.status      free, reserved or in-use
   portman check 3000 --exit-code && npm start         only where it is free
 
-A port that something listens on, or that the system keeps back, is in use, whether a project has claimed
+A port that something listens on, or that the system keeps back, is in use, whether a project has claimed \
 it or not. Nothing is changed, and no server is disturbed.")]
 pub struct Check {
     /// The port

@@ -18,7 +18,7 @@ Examples:
   portman export --project shop > shop.json
   portman import full-backup.json --replace         the way back
 
-The document has the claims, neither history nor leases: `portman backup` has everything. It is kept in
+The document has the claims, neither history nor leases: `portman backup` has everything. It is kept in \
 the registry, too; see `portman configs`.")]
 pub struct Export {
     /// The file; without one, or for -, the document is the output

@@ -25,7 +25,7 @@ Examples:
   portman import --predecessor ~/.portmanager/ports.db
   portman import --config 7                     an earlier export; see `portman configs`
 
-All of it is taken, or nothing. Another project's port is a conflict, which refuses a merge unless it is
+All of it is taken, or nothing. Another project's port is a conflict, which refuses a merge unless it is \
 told to skip it.")]
 pub struct Import {
     /// The file; without one, or for -, the input

@@ -21,7 +21,7 @@ Examples:
   portman kill 3000 --yes        does not ask; needed in a script
   portman kill 3000 --force      does not ask, and leaves no time to end in order
 
-Processes get SIGTERM, and SIGKILL after the grace. This program, its ancestors and system processes are
+Processes get SIGTERM, and SIGKILL after the grace. This program, its ancestors and system processes are \
 never ended. The claim on the port stays its project's.")]
 pub struct Kill {
     /// The port

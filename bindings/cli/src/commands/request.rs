@@ -20,7 +20,7 @@ Examples:
   portman request --name shop --role web --role api              the same two ports every time
   PORT=$(portman request --name shop --role web) npm start
 
-The ports are printed one a line. Without --range they come from 3000-9999, and never are ports that
+The ports are printed one a line. Without --range they come from 3000-9999, and never are ports that \
 browsers refuse, or that the kernel gives to outgoing connections. All of them are had, or none.")]
 pub struct Request {
     /// How many [default: one, or one a role]

@@ -20,7 +20,7 @@ Examples:
   portman reserve 3000 --name shop --tags                     without tags from now on
   portman reserve 5432 --name db --adopt                      a server that runs already
 
-Doing it again changes what is mentioned and leaves the rest. Another project's port is refused, and so is
+Doing it again changes what is mentioned and leaves the rest. Another project's port is refused, and so is \
 one that a stranger's server uses; the refusal names the next free port.")]
 pub struct Reserve {
     /// The port

@@ -18,7 +18,7 @@ Examples:
   portman restore ports-backup.db
   portman restore ports.sql
 
-The state before is written to a backup beside the registry first; restore that to undo. No history is
+The state before is written to a backup beside the registry first; restore that to undo. No history is \
 lost. All of it is restored, or nothing.")]
 pub struct Restore {
     /// The backup or dump

@@ -32,17 +32,17 @@ Examples:
   portman run --env VITE_PORT --env PORT -- vite
   portman run --listen-fds -- ./server            systemd's way: the socket is descriptor 3
 
-CMD gets the port in $PORT, and in place of {PORT} in its arguments. It is the port that the project keeps
-for the role; else, for the role web, one that it has reserved by number; else the one that it had the last
-time; else a free one that was no other project's. What the project did not have before is given back at
+CMD gets the port in $PORT, and in place of {PORT} in its arguments. It is the port that the project keeps \
+for the role; else, for the role web, one that it has reserved by number; else the one that it had the last \
+time; else a free one that was no other project's. What the project did not have before is given back at \
 the end, and remembered; --keep makes it a claim that lasts.
 
-What is guaranteed: no user of Port Keeper is given the port while CMD runs. On Linux no other program can
-take it, either, until CMD listens: the port is kept bound, and is let go of at the very call that binds it
-(bind is watched, through seccomp), whether or not CMD sets SO_REUSEADDR. CMD then cannot gain rights, with
-sudo for instance; --unwatched lets it, and lets go of the port before CMD starts.
+What is guaranteed: no user of Port Keeper is given the port while CMD runs. On Linux no other program can \
+take it, either, until CMD listens: the port is kept bound, and a socket of CMD that is to be bound to it gets \
+SO_REUSEADDR first, without which it could not (CMD's bind calls are watched, through seccomp). CMD then cannot \
+gain rights, with sudo for instance; --unwatched lets it, and lets go of the port before CMD starts.
 
-Signals are passed on. The exit code is CMD's, 128 and the number for a signal, 127 where there is no such
+Signals are passed on. The exit code is CMD's, 128 and the number for a signal, 127 where there is no such \
 command. All that CMD has started ends with it, and with portman, however that is ended.")]
 pub struct Run {
     /// The project [default: that of this folder]
@@ -54,7 +54,7 @@ pub struct Run {
     role: Option<String>,
 
     /// The variable that has the port; may be given several times
-    #[arg(short, long = "env", value_name = "NAME", default_value = "PORT")]
+    #[arg(short = 'e', long = "env", value_name = "NAME", default_value = "PORT")]
     variables: Vec<String>,
 
     /// This very port
@@ -173,7 +173,7 @@ impl Run {
                 return Err(Failure::invalid(format!("{variable:?} is no variable")));
             }
         }
-        let is_usual = self.role.is_none();
+        let is_usual = role == USUAL_ROLE;
         let claim = match self.port {
             Some(port) => Claim::of_port(keeper, project, Some(role), port)?,
             None => Claim::of_role(keeper, project, role, is_usual, self.range.clone())?,

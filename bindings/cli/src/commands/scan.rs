@@ -22,7 +22,7 @@ Examples:
   portman scan --tcp --json | jq '.data.listeners[] | [.port, .processes[0].name]'
   portman scan --watch
 
-The registry is brought up to date: a claim whose port listens is in use, and one whose process has ended
+The registry is brought up to date: a claim whose port listens is in use, and one whose process has ended \
 is over. With --reserved the claims that nothing listens on are shown, too.")]
 pub struct Scan {
     /// Only ports of this range, such as 3000-9000

@@ -1,19 +1,15 @@
-//! Letting go of a held port at the very call that binds it.
+//! Letting a command bind a port that is held.
 //!
 //! A server that sets `SO_REUSEADDR` can bind a held port, and any other one cannot. So every `bind` of
-//! the command and its descendants is seen before it happens (see [`sys::watch_binds`]), and for one that
-//! the hold would refuse, the hold is lent: nobody else has time to take the port.
+//! the command and its descendants is seen before it happens (see [`sys::prepare`]), and a socket that is
+//! to be bound to this port gets the option. The port is never let go of: nobody else can take it.
 
 use std::{
     fs::{self, File},
     io,
-    os::{
-        fd::OwnedFd,
-        unix::fs::FileExt,
-    },
+    os::{fd::OwnedFd, unix::fs::FileExt},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant},
 };
 
 use portkeeper_core::Hold;
@@ -25,78 +21,27 @@ use rustix::{
 
 use super::sys::{self, Bind};
 
-/// How long a `bind` that was let through may take, where it cannot be seen to be over.
-const LONGEST: Duration = Duration::from_secs(1);
-
-/// A hold, and to whom it is lent.
-pub struct Lending {
-    hold: Hold,
-    lent: Option<(Instant, u32)>,
-    /// Whether the port is kept at all.
-    is_kept: bool,
-}
-
-/// The same one, for the thread that watches.
+/// The hold, shared with the thread that watches.
 #[derive(Clone)]
-pub struct Shared(Arc<Mutex<Lending>>);
+pub struct Shared(Arc<Mutex<Hold>>);
 
 impl Shared {
     pub fn new(hold: Hold) -> Self {
-        Self(Arc::new(Mutex::new(Lending {
-            hold,
-            lent: None,
-            is_kept: true,
-        })))
+        Self(Arc::new(Mutex::new(hold)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Lending> {
+    fn lock(&self) -> MutexGuard<'_, Hold> {
         // Nothing in here is left half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets go of the port for good: its server listens, or nobody can be seen to bind.
+    /// Lets go of the port: its server listens, or nobody can be seen to bind. The claim is kept.
     pub fn let_go(&self) {
-        let mut lending = self.lock();
-        lending.is_kept = false;
-        lending.hold.lend();
-    }
-
-    /// Keeps the port again, where whoever it was lent to has not taken it.
-    pub fn take_back(&self) {
-        let mut lending = self.lock();
-        if let Some((since, thread)) = lending.lent
-            && lending.is_kept
-            && !is_binding(thread, since)
-            && lending.hold.take_back()
-        {
-            lending.lent = None;
-        }
-    }
-
-    fn lend(&self, thread: u32) {
-        let mut lending = self.lock();
-        lending.lent = Some((Instant::now(), thread));
-        lending.hold.lend();
+        self.lock().lend();
     }
 
     fn port(&self) -> u16 {
-        self.lock().hold.port()
-    }
-}
-
-/// Whether a thread that was let through may still be within its `bind`.
-fn is_binding(thread: u32, since: Instant) -> bool {
-    if since.elapsed() > LONGEST {
-        return false;
-    }
-    let Ok(call) = fs::read_to_string(format!("/proc/{thread}/syscall")) else {
-        // Gone, or not to be looked at.
-        return fs::exists(format!("/proc/{thread}")).unwrap_or(true);
-    };
-    // "running" may be within the call.
-    match call.split_whitespace().next().map(str::parse::<i64>) {
-        Some(Ok(number)) => number == libc::SYS_bind,
-        _ => true,
+        self.lock().port()
     }
 }
 
@@ -118,8 +63,9 @@ pub fn serve(listener: OwnedFd, shared: Shared) -> io::Result<thread::JoinHandle
                 }
                 match sys::next_bind(&listener) {
                     Ok(Some(bind)) => {
-                        if wants(port, bind) && !passes(bind) {
-                            shared.lend(bind.thread);
+                        if wants(port, bind) && admit(bind).is_none() {
+                            // The next best: somebody else has some microseconds to take it.
+                            shared.let_go();
                         }
                         sys::go_on(&listener, bind);
                     }
@@ -148,18 +94,21 @@ fn wants(port: u16, bind: Bind) -> bool {
     }
 }
 
-/// Whether the hold is in nobody's way: the socket has `SO_REUSEADDR`, or is not TCP.
-fn passes(bind: Bind) -> bool {
-    socket(bind).is_some_and(|socket| {
-        let is_stream = sockopt::socket_type(&socket) == Ok(SocketType::STREAM);
-        !is_stream || sockopt::socket_reuseaddr(&socket) == Ok(true)
-    })
+/// Makes sure that the hold is not in the way of a socket; `None` where that cannot be done.
+fn admit(bind: Bind) -> Option<()> {
+    let socket = socket(bind)?;
+    let is_stream = sockopt::socket_type(&socket).ok()? == SocketType::STREAM;
+    // Only TCP is held.
+    if is_stream && !sockopt::socket_reuseaddr(&socket).ok()? {
+        sockopt::set_socket_reuseaddr(&socket, true).ok()?;
+    }
+    Some(())
 }
 
+/// The same socket, as a descriptor of this process.
 fn socket(bind: Bind) -> Option<OwnedFd> {
     let process = Pid::from_raw(i32::try_from(process(bind.thread)?).ok()?)?;
     let process = pidfd_open(process, PidfdFlags::empty()).ok()?;
-    // The number belongs to that process, not to this one; only the kernel looks at it.
     pidfd_getfd(&process, bind.descriptor, PidfdGetfdFlags::empty()).ok()
 }
 

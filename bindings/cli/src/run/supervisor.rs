@@ -27,8 +27,6 @@ use super::{
 };
 use crate::failure::{Failure, Outcome};
 
-/// How often a port that was lent is taken back.
-const TICK: Duration = Duration::from_millis(10);
 /// How long it is looked all the time whether the command listens; after that, every second.
 const EAGER: Duration = Duration::from_secs(60);
 
@@ -180,22 +178,7 @@ impl<A: FnOnce(u32) -> io::Result<()>> Attendant<'_, A> {
 
     /// Until the guard has ended.
     fn attend(&mut self, events: &Receiver<Event>, project: &str) -> u8 {
-        let mut is_kept = true;
-        loop {
-            let event = if is_kept {
-                match events.recv_timeout(TICK) {
-                    Ok(event) => event,
-                    Err(_) => {
-                        self.hold.take_back();
-                        continue;
-                    }
-                }
-            } else {
-                match events.recv() {
-                    Ok(event) => event,
-                    Err(_) => return 1,
-                }
-            };
+        while let Ok(event) = events.recv() {
             match event {
                 Event::Signal(signal) => {
                     let _ = u8::try_from(signal).map(|signal| self.link.signal(signal));
@@ -206,7 +189,6 @@ impl<A: FnOnce(u32) -> io::Result<()>> Attendant<'_, A> {
                 }
                 Event::Ended(Err(_)) => return 1,
                 Event::Listens => {
-                    is_kept = false;
                     self.hold.let_go();
                     // Whoever reads it has gone away, and the command goes on.
                     let _ = self.announce();
@@ -221,6 +203,7 @@ impl<A: FnOnce(u32) -> io::Result<()>> Attendant<'_, A> {
                 }
             }
         }
+        1
     }
 }
 
