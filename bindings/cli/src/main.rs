@@ -6,9 +6,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![deny(unsafe_code)]
 
-use std::process::ExitCode;
+use std::{
+    panic::{self, AssertUnwindSafe},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, FromArgMatches};
+use portkeeper_core::ErrorKind;
 
 mod cli;
 mod commands;
@@ -24,6 +28,7 @@ mod watch;
 
 use cli::Cli;
 use context::Context;
+use failure::Failure;
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
@@ -35,7 +40,15 @@ fn main() -> ExitCode {
         .try_get_matches_from(&args)
         .and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
-        Ok(Cli { global, command }) => command.run(&Context::new(global)),
+        Ok(Cli { global, command }) => {
+            let json = global.json;
+            let run = AssertUnwindSafe(|| command.run(&Context::new(global)));
+            // A defect: the hook has said where it is, and the answer keeps its shape.
+            panic::catch_unwind(run).unwrap_or_else(|_| {
+                let message = "internal error: portman has a defect".to_owned();
+                output::fail(json, &Failure::Refused(ErrorKind::Internal, message))
+            })
+        }
         Err(error) => cli::refuse(&error, &args),
     }
 }

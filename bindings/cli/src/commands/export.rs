@@ -29,7 +29,7 @@ pub struct Export {
     project: Option<String>,
 
     /// What the kept copy is called [default: export]
-    #[arg(short, long)]
+    #[arg(long)]
     name: Option<String>,
 }
 

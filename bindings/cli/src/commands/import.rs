@@ -53,7 +53,7 @@ pub struct Import {
     skip_conflicts: bool,
 
     /// What the kept copy is called [default: import]
-    #[arg(short, long)]
+    #[arg(long)]
     name: Option<String>,
 
     /// From the database of Port Keeper's predecessor

@@ -122,7 +122,7 @@ pub fn bytes(bytes: u64) -> String {
     if bytes < 1024 {
         return format!("{bytes} bytes");
     }
-    let (mut tenths, mut unit) = (bytes * 10 / 1024, 0);
+    let (mut tenths, mut unit) = (u128::from(bytes) * 10 / 1024, 0);
     while tenths >= 10_240 && unit + 1 < units.len() {
         tenths /= 1024;
         unit += 1;
@@ -173,7 +173,7 @@ mod tests {
             (1023, "1023 bytes"),
             (1536, "1.5 KiB"),
             (1024 * 1024 * 3, "3.0 MiB"),
-            (u64::MAX / 1024, "16384.0 TiB"),
+            (u64::MAX, "16777215.9 TiB"),
         ] {
             assert_eq!(bytes(size), text);
         }

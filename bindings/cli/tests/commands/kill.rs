@@ -28,7 +28,7 @@ fn what_listens_is_ended_and_the_claim_stays() {
     assert_eq!(dry["killed"], json!([]));
     like(
         &home.ok(&format!("kill {port} --dry-run")),
-        &format!("{port}  would end\n  python3 {pid}, started [..]   python3 -m http.server [..]\n      still shop's\n"),
+        &format!("{port}  would end\n  python3 {pid}, started [..]python3 -m http.server [..]\n      still shop's\n"),
     );
     assert!(runs(pid));
     let client = TcpStream::connect(("127.0.0.1", port)).unwrap();

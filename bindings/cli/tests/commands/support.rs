@@ -244,13 +244,6 @@ pub fn line(stream: impl Read) -> String {
     text.trim_end().to_owned()
 }
 
-/// What a text looks like without what changes from run to run.
-pub fn masked(text: &str, values: &[(&str, &str)]) -> String {
-    values
-        .iter()
-        .fold(text.to_owned(), |text, (value, name)| text.replace(value, name))
-}
-
 /// SQL by another program, as a foreign writer of the registry.
 pub fn sql(db: &Path, statements: &str) {
     let status = Command::new("python3")
@@ -268,4 +261,37 @@ pub fn sql(db: &Path, statements: &str) {
 #[track_caller]
 pub fn like(found: &str, transcript: &str) {
     snapbox::assert_data_eq!(found.to_owned(), transcript.trim_start_matches('\n').to_owned());
+}
+
+/// What a program shows on a terminal of this size. Each step waits for a text and then types another.
+pub fn on_terminal(command: &mut Command, size: (u16, u16), steps: &[(&str, &str)]) -> Ran {
+    let words: Vec<&str> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| word.to_str().unwrap())
+        .collect();
+    let job = json!({"words": words, "columns": size.0, "rows": size.1, "steps": steps});
+    let mut driver = Command::new("python3");
+    driver
+        .args(["-c", include_str!("terminal.py"), &job.to_string()])
+        .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .env("TERM", "xterm-256color")
+        .env_remove("NO_COLOR")
+        .env_remove("COLUMNS");
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => driver.env(name, value),
+            None => driver.env_remove(name),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        driver.current_dir(dir);
+    }
+    let ran = finished(&mut driver);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let found: Value = serde_json::from_str(&ran.out).unwrap();
+    Ran {
+        code: i32::try_from(found["code"].as_i64().unwrap()).unwrap(),
+        out: found["out"].as_str().unwrap().to_owned(),
+        err: String::new(),
+    }
 }
