@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use anstream::{AutoStream, ColorChoice, adapter::strip_str};
+
 use crate::{
     failure::Outcome,
     interrupt::Interrupt,
@@ -84,7 +86,11 @@ impl Screen {
                 .map_or((80, 24), |(w, h)| (usize::from(w.0), usize::from(h.0)));
             let mut text = Vec::new();
             report.text(&mut Page::sized(&mut text, width))?;
-            let text = String::from_utf8_lossy(&text);
+            let mut text = String::from_utf8_lossy(&text).into_owned();
+            // The frame itself needs its control sequences, with colour and without.
+            if AutoStream::choice(&io::stdout()) == ColorChoice::Never {
+                text = strip_str(&text).to_string();
+            }
             let lines: Vec<&str> = text.lines().collect();
             let shown = match lines.len() {
                 all if all < height => all,
@@ -102,7 +108,7 @@ impl Screen {
                 frame.push_str(&format!("{more} {} more\x1b[K", lines.len() - shown));
             }
             frame.push_str("\x1b[J");
-            let mut out = anstream::stdout().lock();
+            let mut out = io::stdout().lock();
             out.write_all(frame.as_bytes())?;
             out.flush()?;
             drop(out);

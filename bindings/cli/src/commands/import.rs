@@ -73,7 +73,6 @@ pub struct Answer(ImportReport);
 impl Import {
     /// Imports it.
     pub fn run(self, context: &Context) -> Outcome<Answer> {
-        let (keeper, interrupt) = context.interruptible()?;
         let source = match (self.config, self.predecessor) {
             (Some(id), _) => ImportRequest::configuration(id),
             (None, Some(path)) => ImportRequest::predecessor(path),
@@ -94,6 +93,8 @@ impl Import {
         if let Some(name) = self.name {
             request = request.name(name);
         }
+        // Only from here on: the input may never come, and is left with Ctrl-C.
+        let (keeper, interrupt) = context.interruptible()?;
         Ok(Answer(keeper.import(request, progress::watch(&interrupt))?))
     }
 }

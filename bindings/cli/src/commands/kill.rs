@@ -8,6 +8,7 @@ use super::sockets::{self, Running};
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
+    interrupt::Interrupt,
     output::{Page, Report, style, text},
     prompt, values,
 };
@@ -61,7 +62,7 @@ pub struct Answer {
 impl Kill {
     /// Ends the processes.
     pub fn run(self, context: &Context) -> Outcome<Answer> {
-        let (keeper, _interrupt) = context.interruptible()?;
+        let keeper = context.keeper()?;
         let may_ask = !self.yes && !self.force;
         if self.dry_run || may_ask {
             let state = keeper.check(self.port)?;
@@ -80,6 +81,9 @@ impl Kill {
                 self.confirm(context, state.project(), &processes)?;
             }
         }
+        // Only from here on: a question is simply left with Ctrl-C.
+        let interrupt = Interrupt::listen()?;
+        let keeper = keeper.interruptible(move || interrupt.happened());
         let grace = if self.force {
             Duration::ZERO
         } else {

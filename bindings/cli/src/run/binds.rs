@@ -23,31 +23,37 @@ use super::sys::{self, Bind};
 
 /// The hold, shared with the thread that watches.
 #[derive(Clone)]
-pub struct Shared(Arc<Mutex<Hold>>);
+pub struct Shared(Arc<Mutex<Option<Hold>>>);
 
 impl Shared {
     pub fn new(hold: Hold) -> Self {
-        Self(Arc::new(Mutex::new(hold)))
+        Self(Arc::new(Mutex::new(Some(hold))))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Hold> {
+    fn lock(&self) -> MutexGuard<'_, Option<Hold>> {
         // Nothing in here is left half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets go of the port: its server listens, or nobody can be seen to bind. The claim is kept.
     pub fn let_go(&self) {
-        self.lock().lend();
+        if let Some(hold) = self.lock().as_mut() {
+            hold.lend();
+        }
     }
 
-    fn port(&self) -> u16 {
-        self.lock().port()
+    /// Ends the hold, also while the other thread goes on.
+    pub fn end(&self) {
+        drop(self.lock().take());
     }
 }
 
 /// Answers every `bind` until there is nobody left to make one.
-pub fn serve(listener: OwnedFd, shared: Shared) -> io::Result<thread::JoinHandle<()>> {
-    let port = shared.port();
+pub fn serve(
+    port: u16,
+    listener: OwnedFd,
+    shared: Shared,
+) -> io::Result<thread::JoinHandle<()>> {
     thread::Builder::new()
         .name("binds".to_owned())
         .spawn(move || {

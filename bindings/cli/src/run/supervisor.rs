@@ -114,7 +114,7 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> 
     let (hold, lease) = claim.into_parts();
     let hold = Shared::new(hold);
     match link.greeted() {
-        Ok(Some(binds)) => drop(binds::serve(binds, hold.clone())?),
+        Ok(Some(binds)) => drop(binds::serve(port, binds, hold.clone())?),
         // A socket is listened on already; else nobody can say when the command binds.
         Ok(None) => hold.let_go(),
         // It has ended, and what it said why.
@@ -151,7 +151,8 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> 
     // Where the guard was ended by force, its children are now this process's.
     tree::end_all(grace.min(Duration::from_secs(2)), |_, _| {});
     let failure = attendant.failure;
-    drop(hold);
+    // Before the lease, which would go on until it has ended.
+    hold.end();
     drop(lease);
     match failure {
         Some(failure) => Err(failure),

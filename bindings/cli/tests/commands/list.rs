@@ -6,7 +6,7 @@ fn claims_are_listed_and_filtered() {
     like(&home.ok("list"), "no port is claimed\n");
     let port = free_port();
     home.run_args(&["reserve", &port.to_string(), "--name", "my shop", "--desc", "web", "--tags", "a", "b"]);
-    let api = home.ok("request --name api --role http --range 27000-28000 --random");
+    let api = home.ok("request --name api --role http --range 26000-27000 --random");
     let api = api.trim();
     let server = http_server(port);
     home.ok("scan");

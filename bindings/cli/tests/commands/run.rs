@@ -9,11 +9,13 @@ use crate::support::{
     Home, Ran, Server, answers, finished, free_port, http_server, like, line, listener, on_terminal, signal, until, valid,
 };
 
-const RANGE: [&str; 2] = ["--range", "28000-28999"];
-
 fn command(home: &Home, options: &str, words: &[&str]) -> Command {
-    let options = ["run", "--project", "shop"].into_iter().chain(RANGE).chain(options.split_whitespace());
-    home.command(options.chain(["--"]).chain(words.iter().copied()))
+    let range = ["--range", home.range.as_str()];
+    // `--range` and `--port` exclude one another.
+    let range = range.into_iter().filter(|_| !options.contains("--port"));
+    let options = range.chain(options.split_whitespace()).chain(["--"]);
+    let words = options.chain(words.iter().copied());
+    home.command(["run", "--project", "shop"].into_iter().chain(words))
 }
 
 fn ran(home: &Home, options: &str, words: &[&str]) -> Ran {
@@ -41,8 +43,7 @@ fn the_port_is_in_the_environment_and_the_arguments() {
 fn it_is_the_same_port_tomorrow_and_never_another_projects() {
     let home = Home::new();
     let port = |project: &str| {
-        let mut words = vec!["run", "--project", project, "-q"];
-        words.extend(RANGE);
+        let words = vec!["run", "--project", project, "-q", "--range", &home.range];
         let done = home.run_args(&[words, vec!["--", "sh", "-c", "echo $PORT"]].concat());
         assert_eq!(done.code, 0, "{done:?}");
         done.out
@@ -62,7 +63,7 @@ fn a_claim_that_lasts_is_used_and_goes_back() {
     let reserved = free_port();
     home.ok(&format!("reserve {reserved} --name shop"));
     assert_eq!(ran(&home, "-q", &["sh", "-c", "echo $PORT"]).out, format!("{reserved}\n"));
-    let api = home.ok("request --name shop --role api --range 28000-28999 --random");
+    let api = home.ok(&format!("request --name shop --role api --range {} --random", home.range));
     assert_eq!(ran(&home, "-q --role api", &["sh", "-c", "echo $PORT"]).out, api);
     let hmr = ran(&home, "-q --role hmr --keep", &["sh", "-c", "echo $PORT"]).out;
     let rows = home.json("list");
@@ -284,9 +285,6 @@ fn whoever_answers_instead_is_named() {
     let home = Home::new();
     let port = free_port();
     let mut job = command(&home, &format!("--unwatched --wait 30s --port {port}"), &["sleep", "600"]);
-    // `--range` and `--port` exclude one another.
-    let args: Vec<String> = job.get_args().map(|arg| arg.to_str().unwrap().to_owned()).filter(|arg| !RANGE.contains(&arg.as_str())).collect();
-    job = home.command(args);
     let mut running = Server::spawn(job.stderr(Stdio::piped()));
     until("the claim", || home.json("list")[0]["number"] == port);
     until("the start", || std::net::TcpListener::bind(("127.0.0.1", port)).is_ok());

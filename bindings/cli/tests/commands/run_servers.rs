@@ -35,7 +35,7 @@ struct Running {
 impl Running {
     fn start(words: &[&str]) -> Self {
         let home = Home::new();
-        let mut command = home.command(["run", "--project", "shop", "--range", "28000-28999", "--wait", "30s"]);
+        let mut command = home.command(["run", "--project", "shop", "--range", &home.range, "--wait", "30s"]);
         command.args(["--grace", "500ms", "--"]).args(words);
         let mut portman = Server::spawn(command.stdout(Stdio::null()).stderr(Stdio::piped()));
         let said = line(portman.0.stderr.take().unwrap());
@@ -123,7 +123,7 @@ fn a_killed_guard_leaves_nothing_either() {
 fn what_a_command_leaves_running_ends_with_it() {
     let home = Home::new();
     let script = "(setsid sleep 600 & echo $!) ; exit 3";
-    let mut command = home.command(["run", "-q", "--project", "shop", "--range", "28000-28999", "--", "sh", "-c", script]);
+    let mut command = home.command(["run", "-q", "--project", "shop", "--range", &home.range, "--", "sh", "-c", script]);
     let done = crate::support::finished(&mut command);
     assert_eq!(done.code, 3);
     let pid: u32 = done.out.trim().parse().unwrap();

@@ -25,6 +25,8 @@ pub const LONGEST: Duration = Duration::from_secs(30);
 /// A folder with a registry, in which commands are run.
 pub struct Home {
     dir: TempDir,
+    /// Ports of its own, as far as chance goes: `--range` takes it.
+    pub range: String,
 }
 
 /// What a command did.
@@ -38,7 +40,9 @@ pub struct Ran {
 impl Home {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { dir }
+        let first = 20_000 + random(199) * 50;
+        let range = format!("{first}-{}", first + 49);
+        Self { dir, range }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -141,21 +145,23 @@ pub fn valid(name: &str, text: &str) -> Value {
 
 /// A listener of this process on a free port of 20000–29999.
 pub fn listener() -> (TcpListener, u16) {
-    let (end, pid) = (Instant::now() + LONGEST, std::process::id());
-    let mut seed = pid ^ Instant::now().elapsed().subsec_nanos();
+    let end = Instant::now() + LONGEST;
     while Instant::now() < end {
-        // From the system each time: tests run at once.
-        let mut bytes = [0; 4];
-        fs::File::open("/dev/urandom")
-            .and_then(|mut file| file.read_exact(&mut bytes))
-            .unwrap();
-        seed ^= u32::from_ne_bytes(bytes);
-        let port = 20_000 + u16::try_from(seed % 10_000).unwrap();
+        let port = 20_000 + u16::try_from(random(10_000)).unwrap();
         if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
             return (listener, port);
         }
     }
     panic!("no port is free");
+}
+
+/// From the system each time: tests run at once, and in several processes.
+fn random(below: u32) -> u32 {
+    let mut bytes = [0; 4];
+    fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .unwrap();
+    u32::from_ne_bytes(bytes) % below
 }
 
 /// A port that was free a moment ago.
