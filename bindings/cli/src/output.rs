@@ -73,7 +73,10 @@ pub fn fail(json: bool, failure: &Failure) -> ExitCode {
 pub fn complain(failure: &Failure) {
     let error = style::ERROR;
     let message = text::clean(&failure.to_string()).into_owned();
-    let _ = writeln!(anstream::stderr().lock(), "{error}error:{error:#} {message}");
+    let _ = writeln!(
+        anstream::stderr().lock(),
+        "{error}error:{error:#} {message}"
+    );
 }
 
 /// A line on the error output that is no answer: a hint, a warning.

@@ -4,9 +4,9 @@
 //! starts a second, the guard, whose child the command is. When either of the two is ended by force, the
 //! other one is still there to end what the command has started and to give the port back.
 
-mod claim;
 #[cfg(target_os = "linux")]
 mod binds;
+mod claim;
 #[cfg(target_os = "linux")]
 pub mod guard;
 #[cfg(target_os = "linux")]

@@ -23,11 +23,7 @@ const ENTER: &str = "\x1b[?1049h\x1b[?25l";
 const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 
 /// Shows the report again and again, until Ctrl-C: in place on a terminal, else one after the other.
-pub fn watch<R: Report>(
-    json: bool,
-    every: Duration,
-    look: impl FnMut() -> Outcome<R>,
-) -> ExitCode {
+pub fn watch<R: Report>(json: bool, every: Duration, look: impl FnMut() -> Outcome<R>) -> ExitCode {
     let outcome = if json || !io::stdout().is_terminal() {
         stream(json, every, look)
     } else {

@@ -110,8 +110,12 @@ impl Kill {
         processes: &[Running],
     ) -> Outcome<()> {
         if context.json() || !prompt::is_possible() {
-            let message = "nobody is there to be asked; --yes ends the processes, --dry-run shows them";
-            return Err(Failure::Refused(ErrorKind::InvalidInput, message.to_owned()));
+            let message =
+                "nobody is there to be asked; --yes ends the processes, --dry-run shows them";
+            return Err(Failure::Refused(
+                ErrorKind::InvalidInput,
+                message.to_owned(),
+            ));
         }
         let whose = project.map_or_else(String::new, |project| {
             format!(", project {},", text::clean(project))

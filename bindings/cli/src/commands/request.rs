@@ -55,7 +55,12 @@ pub struct Request {
     avoid: Vec<i64>,
 
     /// What the ports are for
-    #[arg(short, long = "desc", visible_alias = "description", value_name = "TEXT")]
+    #[arg(
+        short,
+        long = "desc",
+        visible_alias = "description",
+        value_name = "TEXT"
+    )]
     description: Option<String>,
 
     /// Labels

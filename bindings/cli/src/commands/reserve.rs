@@ -32,7 +32,12 @@ pub struct Reserve {
     name: Option<String>,
 
     /// What the port is for; an empty text removes it
-    #[arg(short, long = "desc", visible_alias = "description", value_name = "TEXT")]
+    #[arg(
+        short,
+        long = "desc",
+        visible_alias = "description",
+        value_name = "TEXT"
+    )]
     description: Option<String>,
 
     /// Labels, which replace the ones before

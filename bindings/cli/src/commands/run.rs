@@ -138,7 +138,11 @@ impl Run {
         let job = crate::run::Job {
             keeper: &keeper,
             claim,
-            command: self.command.into_iter().map(|arg| filled(arg, port)).collect(),
+            command: self
+                .command
+                .into_iter()
+                .map(|arg| filled(arg, port))
+                .collect(),
             variables: self.variables,
             wait: self.wait,
             grace: self.grace,

@@ -45,10 +45,7 @@ impl Report for Answer {
             stats.free_pages,
             stats.schema_version
         ))?;
-        let mut table = Table::new([
-            Column::new("TABLE").cut_to(6),
-            Column::new("ROWS").number(),
-        ]);
+        let mut table = Table::new([Column::new("TABLE").cut_to(6), Column::new("ROWS").number()]);
         for (name, rows) in &stats.rows {
             table.row([Cell::new(name), Cell::new(rows.to_string())]);
         }

@@ -49,11 +49,7 @@ impl Shared {
 }
 
 /// Answers every `bind` until there is nobody left to make one.
-pub fn serve(
-    port: u16,
-    listener: OwnedFd,
-    shared: Shared,
-) -> io::Result<thread::JoinHandle<()>> {
+pub fn serve(port: u16, listener: OwnedFd, shared: Shared) -> io::Result<thread::JoinHandle<()>> {
     thread::Builder::new()
         .name("binds".to_owned())
         .spawn(move || {
@@ -124,4 +120,3 @@ fn process(thread: u32) -> Option<u32> {
     let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
     line.trim().parse().ok()
 }
-

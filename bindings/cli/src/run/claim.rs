@@ -54,12 +54,7 @@ impl Claim {
     }
 
     /// This very port, which the project has, or claims for as long as this lives.
-    pub fn of_port(
-        keeper: &Keeper,
-        project: &str,
-        role: Option<&str>,
-        port: i64,
-    ) -> Outcome<Self> {
+    pub fn of_port(keeper: &Keeper, project: &str, role: Option<&str>, port: i64) -> Outcome<Self> {
         let row = keeper.get(port)?.filter(|row| row.status != Status::Free);
         match row {
             Some(row) if row.project_name == project && row.owner().is_none() => {
@@ -68,7 +63,8 @@ impl Claim {
             // Refused, unless its owner has ended.
             _ => {
                 let request = request(project, role).range(port..=port);
-                Ok(Self::leased(keeper, project, request).map_err(|error| explain(keeper, port, error))?)
+                Ok(Self::leased(keeper, project, request)
+                    .map_err(|error| explain(keeper, port, error))?)
             }
         }
     }

@@ -4,8 +4,7 @@
 //! one finds all of them, and no daemon gets away.
 
 use std::{
-    fs,
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 

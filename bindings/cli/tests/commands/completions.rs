@@ -7,7 +7,10 @@ fn every_shell_has_its_script() {
     let home = Home::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = home.ok(&format!("completions {shell}"));
-        assert!(text.contains("portman") && text.contains("listen-fds"), "{shell}");
+        assert!(
+            text.contains("portman") && text.contains("listen-fds"),
+            "{shell}"
+        );
         assert_eq!(home.json(&format!("completions {shell}"))["script"], text);
     }
     home.fails("completions tcsh", 2);

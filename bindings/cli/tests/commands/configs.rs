@@ -13,9 +13,20 @@ fn exports_are_kept_shown_and_removed() {
     assert_eq!(home.json("configs")[0]["name"], "before");
     assert_eq!(home.json("configs show 1")["verified"], true);
     let shown = home.ok("configs show 1");
-    assert_eq!(shown.trim_end(), std::fs::read_to_string(home.path("full.json")).unwrap().trim_end());
+    assert_eq!(
+        shown.trim_end(),
+        std::fs::read_to_string(home.path("full.json"))
+            .unwrap()
+            .trim_end()
+    );
     assert_eq!(home.json("configs remove 1")["removed"], 1);
-    assert_eq!(home.json_fails("configs remove 1", 2)["code"], "INVALID_INPUT");
-    assert_eq!(home.json_fails("configs show 1", 2)["code"], "INVALID_INPUT");
+    assert_eq!(
+        home.json_fails("configs remove 1", 2)["code"],
+        "INVALID_INPUT"
+    );
+    assert_eq!(
+        home.json_fails("configs show 1", 2)["code"],
+        "INVALID_INPUT"
+    );
     home.fails("configs show", 2);
 }

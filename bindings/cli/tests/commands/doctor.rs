@@ -4,7 +4,12 @@ use crate::support::Home;
 fn the_machine_is_explained() {
     let home = Home::new();
     let text = home.ok("doctor");
-    for part in ["outgoing connections use ", "the registry is ", "only you can read the registry", "sound"] {
+    for part in [
+        "outgoing connections use ",
+        "the registry is ",
+        "only you can read the registry",
+        "sound",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let found = home.json("doctor");
@@ -15,7 +20,13 @@ fn the_machine_is_explained() {
         .iter()
         .filter_map(|check| check["name"].as_str())
         .collect();
-    for name in ["ephemeral-range", "reserved-ports", "registry", "permissions", "health"] {
+    for name in [
+        "ephemeral-range",
+        "reserved-ports",
+        "registry",
+        "permissions",
+        "health",
+    ] {
         assert!(names.contains(&name), "{name}: {names:?}");
     }
 }
@@ -23,10 +34,16 @@ fn the_machine_is_explained() {
 #[test]
 fn what_is_broken_is_a_problem() {
     let home = Home::new();
-    home.write("ports.db", "this is no database, and is long enough to be looked at");
+    home.write(
+        "ports.db",
+        "this is no database, and is long enough to be looked at",
+    );
     let ran = home.run("doctor --json");
     assert_eq!(ran.code, 1);
-    assert_eq!(crate::support::valid("doctor", &ran.out)["data"]["healthy"], false);
+    assert_eq!(
+        crate::support::valid("doctor", &ran.out)["data"]["healthy"],
+        false
+    );
     assert!(home.run("doctor").out.contains("problem  database "));
 
     let open = Home::new();
@@ -35,6 +52,9 @@ fn what_is_broken_is_a_problem() {
     let mode = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(open.path("ports.db"), mode).unwrap();
     let text = open.ok("doctor");
-    assert!(text.contains("others may read or write the registry (mode 644)"), "{text}");
+    assert!(
+        text.contains("others may read or write the registry (mode 644)"),
+        "{text}"
+    );
     open.fails("doctor extra", 2);
 }

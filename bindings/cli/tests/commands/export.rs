@@ -14,7 +14,10 @@ fn a_document_is_a_file_or_the_output() {
     let document: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(document["ports"].as_array().unwrap().len(), 1);
     assert_eq!(home.json("export full.json")["path"], "full.json");
-    assert_eq!(home.json("export --project shop --name mine")["document"]["ports"][0]["number"], port);
+    assert_eq!(
+        home.json("export --project shop --name mine")["document"]["ports"][0]["number"],
+        port
+    );
     assert_eq!(home.json("configs")[0]["name"], "mine");
 }
 
@@ -22,7 +25,10 @@ fn a_document_is_a_file_or_the_output() {
 fn exit_codes() {
     let home = Home::new();
     home.fails("export no/such/folder/full.json", 2);
-    assert_eq!(home.json_fails("export no/such/folder/full.json", 2)["code"], "INVALID_INPUT");
+    assert_eq!(
+        home.json_fails("export no/such/folder/full.json", 2)["code"],
+        "INVALID_INPUT"
+    );
     assert_eq!(home.json_fails("export .", 1)["code"], "IO_ERROR");
     assert_eq!(home.run_args(&["export", "--project", ""]).code, 2);
 }

@@ -14,9 +14,32 @@ fn every_command_has_help_with_examples() {
         .filter(|command| *command != "help")
         .collect();
     for command in [
-        "check", "reserve", "request", "release", "list", "scan", "kill", "hold", "run", "history", "stale",
-        "projects", "summary", "export", "import", "configs", "backup", "restore", "dump", "prune", "compact",
-        "verify", "stats", "doctor", "completions", "man",
+        "check",
+        "reserve",
+        "request",
+        "release",
+        "list",
+        "scan",
+        "kill",
+        "hold",
+        "run",
+        "history",
+        "stale",
+        "projects",
+        "summary",
+        "export",
+        "import",
+        "configs",
+        "backup",
+        "restore",
+        "dump",
+        "prune",
+        "compact",
+        "verify",
+        "stats",
+        "doctor",
+        "completions",
+        "man",
     ] {
         assert!(commands.contains(&command), "{command}: {commands:?}");
     }
@@ -24,12 +47,21 @@ fn every_command_has_help_with_examples() {
         serde_json::from_str(include_str!("../../schema/portman.schema.json")).unwrap();
     for command in commands {
         let help = home.ok(&format!("{command} --help"));
-        assert!(help.contains(&format!("Examples:\n  portman {command}")), "{command}: {help}");
+        assert!(
+            help.contains(&format!("Examples:\n  portman {command}")),
+            "{command}: {help}"
+        );
         for option in ["--json", "--db <PATH>"] {
             assert!(help.contains(option), "{command}: {help}");
         }
-        assert!(help.lines().all(|line| line.chars().count() <= 100), "{command}: {help}");
-        assert!(schema["$defs"][command].is_object(), "{command} is in no schema");
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 100),
+            "{command}: {help}"
+        );
+        assert!(
+            schema["$defs"][command].is_object(),
+            "{command} is in no schema"
+        );
     }
     assert!(!text.contains("__guard"));
 }

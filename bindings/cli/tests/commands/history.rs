@@ -17,9 +17,14 @@ WHEN                  PORT  ACTION    PROJECT  WHY        BY
 "
         ),
     );
-    let entries = home.json(&format!("history {port} --project shop --action released --since 1h --limit 5"));
+    let entries = home.json(&format!(
+        "history {port} --project shop --action released --since 1h --limit 5"
+    ));
     assert_eq!(entries.as_array().unwrap().len(), 1);
-    assert_eq!(home.json("history --until 2020-01-01"), serde_json::json!([]));
+    assert_eq!(
+        home.json("history --until 2020-01-01"),
+        serde_json::json!([])
+    );
 }
 
 #[test]
@@ -27,14 +32,26 @@ fn the_holder_of_a_moment_is_known() {
     let home = Home::new();
     let port = free_port();
     home.ok(&format!("reserve {port} --name shop"));
-    let time = home.json("list")[0]["reservedAt"].as_str().unwrap().to_owned();
-    assert_eq!(home.json(&format!("history {port} --at {time}"))["projectName"], "shop");
+    let time = home.json("list")[0]["reservedAt"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        home.json(&format!("history {port} --at {time}"))["projectName"],
+        "shop"
+    );
     like(
         &home.ok(&format!("history {port} --at {time}")),
         &format!("{port}  reserved for shop since [..]\n"),
     );
-    like(&home.ok(&format!("history {port} --at 2020-01-01")), "nobody had it\n");
-    assert_eq!(home.json(&format!("history {port} --at 2020-01-01")), serde_json::Value::Null);
+    like(
+        &home.ok(&format!("history {port} --at 2020-01-01")),
+        "nobody had it\n",
+    );
+    assert_eq!(
+        home.json(&format!("history {port} --at 2020-01-01")),
+        serde_json::Value::Null
+    );
 }
 
 #[test]

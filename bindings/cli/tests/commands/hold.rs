@@ -44,7 +44,10 @@ fn strangers_are_kept_off_until_ctrl_c() {
 fn it_ends_by_itself() {
     let home = Home::new();
     let port = free_port();
-    let mut held = hold(&home, &format!("hold {port} --name shop --until-listening --json"));
+    let mut held = hold(
+        &home,
+        &format!("hold {port} --name shop --until-listening --json"),
+    );
     let said = line(held.0.stdout.take().unwrap());
     assert_eq!(valid("hold", &said)["data"]["projectName"], "shop");
     let server = http_server(port);
@@ -52,7 +55,10 @@ fn it_ends_by_itself() {
     drop(server);
     // What was claimed for it is given back.
     assert_eq!(home.json("list"), serde_json::json!([]));
-    like(&home.ok(&format!("hold {port} --name shop --for 10ms")), &format!("{port}  held for shop[..]\n"));
+    like(
+        &home.ok(&format!("hold {port} --name shop --for 10ms")),
+        &format!("{port}  held for shop[..]\n"),
+    );
 }
 
 #[test]
@@ -64,7 +70,9 @@ fn a_killed_hold_is_over() {
     line(held.0.stdout.take().unwrap());
     signal(held.pid().into(), "KILL");
     held.code();
-    until("the end of the hold", || home.json(&format!("check {port}"))["verdict"] == "reserved");
+    until("the end of the hold", || {
+        home.json(&format!("check {port}"))["verdict"] == "reserved"
+    });
     home.ok(&format!("hold {port} --for 10ms"));
 }
 
@@ -73,11 +81,25 @@ fn exit_codes() {
     let home = Home::new();
     let port = free_port();
     let message = home.fails(&format!("hold {port}"), 2);
-    like(&message, &format!("error: port {port} is not reserved\nname a project with --name to claim it meanwhile\n"));
-    assert_eq!(home.json_fails(&format!("hold {port}"), 2)["code"], "PORT_NOT_FOUND");
+    like(
+        &message,
+        &format!(
+            "error: port {port} is not reserved\nname a project with --name to claim it meanwhile\n"
+        ),
+    );
+    assert_eq!(
+        home.json_fails(&format!("hold {port}"), 2)["code"],
+        "PORT_NOT_FOUND"
+    );
     home.ok(&format!("reserve {port} --name shop"));
-    assert_eq!(home.json_fails(&format!("hold {port} --name other"), 4)["code"], "PORT_RESERVED");
+    assert_eq!(
+        home.json_fails(&format!("hold {port} --name other"), 4)["code"],
+        "PORT_RESERVED"
+    );
     let server = http_server(port);
-    assert_eq!(home.json_fails(&format!("hold {port}"), 4)["pid"], server.pid());
+    assert_eq!(
+        home.json_fails(&format!("hold {port}"), 4)["pid"],
+        server.pid()
+    );
     home.fails("hold 3000 --for long", 2);
 }

@@ -28,7 +28,9 @@ fn what_listens_is_ended_and_the_claim_stays() {
     assert_eq!(dry["killed"], json!([]));
     like(
         &home.ok(&format!("kill {port} --dry-run")),
-        &format!("{port}  would end\n  python3 {pid}, started [..]python3 -m http.server [..]\n      still shop's\n"),
+        &format!(
+            "{port}  would end\n  python3 {pid}, started [..]python3 -m http.server [..]\n      still shop's\n"
+        ),
     );
     assert!(runs(pid));
     let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -39,7 +41,10 @@ fn what_listens_is_ended_and_the_claim_stays() {
     assert_eq!(server.code(), -15);
     drop(client);
     assert_eq!(home.json("list")[0]["status"], "reserved");
-    like(&home.ok(&format!("kill {port} --yes")), &format!("{port}  nothing listens\n"));
+    like(
+        &home.ok(&format!("kill {port} --yes")),
+        &format!("{port}  nothing listens\n"),
+    );
 }
 
 #[test]
@@ -61,7 +66,10 @@ fn without_a_terminal_nobody_can_be_asked() {
     let server = http_server(port);
     let message = home.fails(&format!("kill {port}"), 2);
     assert!(message.contains("--yes"), "{message}");
-    assert_eq!(home.json_fails(&format!("kill {port}"), 2)["code"], "INVALID_INPUT");
+    assert_eq!(
+        home.json_fails(&format!("kill {port}"), 2)["code"],
+        "INVALID_INPUT"
+    );
     assert!(runs(server.pid()));
 }
 
@@ -106,5 +114,8 @@ fn another_users_process_is_a_matter_of_permission() {
             .arg(db),
     );
     assert_eq!(ran.code, 3, "{ran:?}");
-    assert_eq!(crate::support::valid("failure", &ran.out)["code"], "PERMISSION_DENIED");
+    assert_eq!(
+        crate::support::valid("failure", &ran.out)["code"],
+        "PERMISSION_DENIED"
+    );
 }

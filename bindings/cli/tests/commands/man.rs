@@ -5,7 +5,10 @@ fn the_page_has_every_command() {
     let home = Home::new();
     let page = home.ok("man");
     assert!(page.contains(".TH portman 1"));
-    assert!(page.contains("portman\\-check(1)") && page.contains("Exit codes"), "{page}");
+    assert!(
+        page.contains("portman\\-check(1)") && page.contains("Exit codes"),
+        "{page}"
+    );
     assert_eq!(home.json("man")["page"], page);
 }
 

@@ -11,7 +11,10 @@ fn claims_are_given_back() {
         &home.ok(&format!("release {one} {other} --force")),
         &format!("{low}  released, was shop's\n{high}  released, was shop's\n"),
     );
-    like(&home.fails(&format!("release {one}"), 2), &format!("error: port {one} is not reserved\n"));
+    like(
+        &home.fails(&format!("release {one}"), 2),
+        &format!("error: port {one} is not reserved\n"),
+    );
     assert_eq!(home.json_fails(&format!("release {one}"), 2)["port"], one);
 }
 
@@ -21,9 +24,18 @@ fn all_or_none_and_only_of_a_project() {
     let (one, other) = (free_port(), free_port());
     home.ok(&format!("reserve {one} --name shop"));
     home.fails(&format!("release {one} {other}"), 2);
-    assert_eq!(home.json_fails(&format!("release {one} --project other"), 4)["code"], "PORT_RESERVED");
+    assert_eq!(
+        home.json_fails(&format!("release {one} --project other"), 4)["code"],
+        "PORT_RESERVED"
+    );
     home.ok(&format!("reserve {other} --name shop"));
-    assert_eq!(home.json("release --project shop").as_array().unwrap().len(), 2);
+    assert_eq!(
+        home.json("release --project shop")
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
     like(&home.ok("release --project shop"), "nothing to release\n");
     home.fails("release", 2);
 }

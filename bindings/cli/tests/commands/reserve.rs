@@ -6,9 +6,20 @@ fn a_port_is_kept_for_a_project() {
     let port = free_port();
     // As the predecessor's users write it.
     let ran = home.run_args(&[
-        "reserve", &port.to_string(), "--name", "shop", "--desc", "React dev server", "--tags", "a", "b",
+        "reserve",
+        &port.to_string(),
+        "--name",
+        "shop",
+        "--desc",
+        "React dev server",
+        "--tags",
+        "a",
+        "b",
     ]);
-    like(&ran.out, &format!("{port}  reserved for shop   “React dev server”   a b\n"));
+    like(
+        &ran.out,
+        &format!("{port}  reserved for shop   “React dev server”   a b\n"),
+    );
     like(
         &home.fails(&format!("reserve {port} --name other"), 4),
         &format!(
@@ -20,7 +31,9 @@ fn a_port_is_kept_for_a_project() {
     assert_eq!(refusal["project"], "shop");
     assert!(refusal["nextFree"].as_u64() > Some(port.into()));
 
-    let claim = home.json(&format!("reserve {port} --name shop --tags --metadata {{\"team\":1}}"));
+    let claim = home.json(&format!(
+        "reserve {port} --name shop --tags --metadata {{\"team\":1}}"
+    ));
     assert_eq!(claim["description"], "React dev server");
     assert_eq!(claim["tags"], serde_json::json!([]));
     assert_eq!(claim["metadata"]["team"], 1);
@@ -31,7 +44,10 @@ fn the_project_is_that_of_the_folder() {
     let home = Home::new();
     home.write("package.json", r#"{"name": "@acme/shop"}"#);
     let port = free_port();
-    like(&home.ok(&format!("reserve {port}")), &format!("{port}  reserved for @acme/shop\n"));
+    like(
+        &home.ok(&format!("reserve {port}")),
+        &format!("{port}  reserved for @acme/shop\n"),
+    );
 }
 
 #[test]

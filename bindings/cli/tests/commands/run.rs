@@ -6,7 +6,8 @@ use std::{
 };
 
 use crate::support::{
-    Home, Ran, Server, answers, finished, free_port, http_server, like, line, listener, on_terminal, signal, until, valid,
+    Home, Ran, Server, answers, finished, free_port, http_server, like, line, listener,
+    on_terminal, signal, until, valid,
 };
 
 fn command(home: &Home, options: &str, words: &[&str]) -> Command {
@@ -30,9 +31,16 @@ fn the_port_is_in_the_environment_and_the_arguments() {
     assert_eq!(done.out, format!("{port} --port={port}\n"));
     like(&done.err, &format!("shop/web → http://localhost:{port}\n"));
 
-    let done = ran(&home, "-q --role api --env A --env B", &["sh", "-c", "echo $A $B ${PORT-unset}"]);
+    let done = ran(
+        &home,
+        "-q --role api --env A --env B",
+        &["sh", "-c", "echo $A $B ${PORT-unset}"],
+    );
     let words: Vec<&str> = done.out.split_whitespace().collect();
-    assert_eq!((words[0], words[2], done.err.as_str()), (words[1], "unset", ""));
+    assert_eq!(
+        (words[0], words[2], done.err.as_str()),
+        (words[1], "unset", "")
+    );
     // Nothing is left, and nothing of the guard's is in the environment.
     assert_eq!(home.json("list"), serde_json::json!([]));
     let done = ran(&home, "-q", &["env"]);
@@ -62,17 +70,37 @@ fn a_claim_that_lasts_is_used_and_goes_back() {
     // By number, by role, and made for it.
     let reserved = free_port();
     home.ok(&format!("reserve {reserved} --name shop"));
-    assert_eq!(ran(&home, "-q", &["sh", "-c", "echo $PORT"]).out, format!("{reserved}\n"));
-    let api = home.ok(&format!("request --name shop --role api --range {} --random", home.range));
-    assert_eq!(ran(&home, "-q --role api", &["sh", "-c", "echo $PORT"]).out, api);
+    assert_eq!(
+        ran(&home, "-q", &["sh", "-c", "echo $PORT"]).out,
+        format!("{reserved}\n")
+    );
+    let api = home.ok(&format!(
+        "request --name shop --role api --range {} --random",
+        home.range
+    ));
+    assert_eq!(
+        ran(&home, "-q --role api", &["sh", "-c", "echo $PORT"]).out,
+        api
+    );
     let hmr = ran(&home, "-q --role hmr --keep", &["sh", "-c", "echo $PORT"]).out;
     let rows = home.json("list");
-    let mut numbers: Vec<String> = rows.as_array().unwrap().iter().map(|row| format!("{}\n", row["number"])).collect();
+    let mut numbers: Vec<String> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| format!("{}\n", row["number"]))
+        .collect();
     numbers.sort();
     let mut expected = vec![format!("{reserved}\n"), api, hmr];
     expected.sort();
     assert_eq!(numbers, expected);
-    assert!(rows.as_array().unwrap().iter().all(|row| row["status"] == "reserved" && row["lease"]["owner"].is_null()), "{rows}");
+    assert!(
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["status"] == "reserved" && row["lease"]["owner"].is_null()),
+        "{rows}"
+    );
 }
 
 #[test]
@@ -121,7 +149,14 @@ fn a_second_run_of_the_same_role_is_refused() {
 #[test]
 fn the_url_waits_for_the_server_where_that_is_asked_for() {
     let home = Home::new();
-    let server = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "{PORT}"];
+    let server = [
+        "python3",
+        "-m",
+        "http.server",
+        "--bind",
+        "127.0.0.1",
+        "{PORT}",
+    ];
     let mut job = command(&home, "--wait 30s --json", &server);
     let mut running = Server::spawn(job.stdout(Stdio::null()).stderr(Stdio::piped()));
     let said = valid("run", &line(running.0.stderr.take().unwrap()));
@@ -131,7 +166,10 @@ fn the_url_waits_for_the_server_where_that_is_asked_for() {
     running.code();
 
     let done = ran(&home, "--wait 200ms --json", &["sleep", "600"]);
-    assert_eq!((done.code, valid("failure", &done.err)["code"].as_str()), (1, Some("TIMEOUT")));
+    assert_eq!(
+        (done.code, valid("failure", &done.err)["code"].as_str()),
+        (1, Some("TIMEOUT"))
+    );
     assert_eq!(home.json("list"), serde_json::json!([]));
 }
 
@@ -148,7 +186,10 @@ fn a_socket_is_handed_over() {
     let port: u16 = said.rsplit(':').next().unwrap().parse().unwrap();
     // It answers from the first moment on.
     let client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    assert_eq!(line(running.0.stdout.take().unwrap()), format!("1 True {port} {port}"));
+    assert_eq!(
+        line(running.0.stdout.take().unwrap()),
+        format!("1 True {port} {port}")
+    );
     assert_eq!(line(client), "hello");
     assert_eq!(running.code(), 0);
 }
@@ -191,11 +232,19 @@ fn signals_come_once_however_they_are_sent() {
 #[test]
 fn ctrl_c_of_a_terminal_comes_once() {
     let home = Home::new();
-    let shown = on_terminal(&mut command(&home, "-q", &["python3", "-c", COUNTER]), (80, 24), &[("ready", "\x03")]);
+    let shown = on_terminal(
+        &mut command(&home, "-q", &["python3", "-c", COUNTER]),
+        (80, 24),
+        &[("ready", "\x03")],
+    );
     assert!(shown.out.contains("count 1"), "{shown:?}");
     assert_eq!(shown.code, 0);
     // And a command that does not mind it goes on.
-    let shown = on_terminal(&mut command(&home, "-q", &["cat"]), (80, 24), &[("", "hello\n"), ("hello\r\nhello", "\x04")]);
+    let shown = on_terminal(
+        &mut command(&home, "-q", &["cat"]),
+        (80, 24),
+        &[("", "hello\n"), ("hello\r\nhello", "\x04")],
+    );
     assert_eq!(shown.code, 0, "{shown:?}");
 }
 
@@ -236,8 +285,17 @@ fn nobody_takes_the_port_before_a_server_without_reuseaddr_listens() {
 
     let home = Home::new();
     let mut job = command(&home, "", &["python3", "-c", PLAIN]);
-    let mut running = Server::spawn(job.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
-    let port: u16 = line(running.0.stderr.take().unwrap()).rsplit(':').next().unwrap().parse().unwrap();
+    let mut running = Server::spawn(
+        job.stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped()),
+    );
+    let port: u16 = line(running.0.stderr.take().unwrap())
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
     // A stranger that tries all the time, and says how often it succeeded.
     let script = "import socket, sys, time\n\
         port, tries, got = int(sys.argv[1]), 0, 0\n\
@@ -263,7 +321,10 @@ fn nobody_takes_the_port_before_a_server_without_reuseaddr_listens() {
     }
     drop(stranger.0.stdin.take());
     let counted = tried.next().unwrap().unwrap();
-    let counts: Vec<u32> = counted.split(' ').map(|count| count.parse().unwrap()).collect();
+    let counts: Vec<u32> = counted
+        .split(' ')
+        .map(|count| count.parse().unwrap())
+        .collect();
     assert!(counts[0] > 0);
     assert_eq!(counts[1], 0, "of {} tries", counts[0]);
     assert!(answers(port));
@@ -276,7 +337,10 @@ fn a_server_that_cannot_be_watched_can_bind() {
     let home = Home::new();
     let script = "import os, socket; s = socket.socket(); s.bind(('', int(os.environ['PORT']))); print('bound')";
     for options in ["-q --unwatched", "-q"] {
-        assert_eq!(ran(&home, options, &["python3", "-c", script]).out, "bound\n");
+        assert_eq!(
+            ran(&home, options, &["python3", "-c", script]).out,
+            "bound\n"
+        );
     }
 }
 
@@ -284,12 +348,21 @@ fn a_server_that_cannot_be_watched_can_bind() {
 fn whoever_answers_instead_is_named() {
     let home = Home::new();
     let port = free_port();
-    let mut job = command(&home, &format!("--unwatched --wait 30s --port {port}"), &["sleep", "600"]);
+    let mut job = command(
+        &home,
+        &format!("--unwatched --wait 30s --port {port}"),
+        &["sleep", "600"],
+    );
     let mut running = Server::spawn(job.stderr(Stdio::piped()));
     until("the claim", || home.json("list")[0]["number"] == port);
-    until("the start", || std::net::TcpListener::bind(("127.0.0.1", port)).is_ok());
+    until("the start", || {
+        std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
+    });
     let server = http_server(port);
     assert_eq!(running.code(), 4);
     let said = line(running.0.stderr.take().unwrap());
-    assert!(said.contains(&format!("python3 (pid {})", server.pid())), "{said}");
+    assert!(
+        said.contains(&format!("python3 (pid {})", server.pid())),
+        "{said}"
+    );
 }

@@ -8,7 +8,14 @@ use std::{
 
 use crate::support::{Home, Server, answers, line, runs, signal, until};
 
-const HTTP_SERVER: &[&str] = &["python3", "-m", "http.server", "--bind", "127.0.0.1", "{PORT}"];
+const HTTP_SERVER: &[&str] = &[
+    "python3",
+    "-m",
+    "http.server",
+    "--bind",
+    "127.0.0.1",
+    "{PORT}",
+];
 const NODE: &[&str] = &[
     "node",
     "-e",
@@ -35,15 +42,29 @@ struct Running {
 impl Running {
     fn start(words: &[&str]) -> Self {
         let home = Home::new();
-        let mut command = home.command(["run", "--project", "shop", "--range", &home.range, "--wait", "30s"]);
+        let mut command = home.command([
+            "run",
+            "--project",
+            "shop",
+            "--range",
+            &home.range,
+            "--wait",
+            "30s",
+        ]);
         command.args(["--grace", "500ms", "--"]).args(words);
         let mut portman = Server::spawn(command.stdout(Stdio::null()).stderr(Stdio::piped()));
         let said = line(portman.0.stderr.take().unwrap());
-        let (name, port) = said.rsplit_once(':').unwrap_or_else(|| panic!("{words:?}: {said:?}"));
+        let (name, port) = said
+            .rsplit_once(':')
+            .unwrap_or_else(|| panic!("{words:?}: {said:?}"));
         assert_eq!(name, "shop/web → http://localhost", "{words:?}");
         let port = port.parse().unwrap();
         assert!(answers(port), "{words:?}");
-        Self { home, portman, port }
+        Self {
+            home,
+            portman,
+            port,
+        }
     }
 
     /// Every process that it has started, itself left out.
@@ -55,7 +76,11 @@ impl Running {
             let tasks = fs::read_dir(format!("/proc/{pid}/task"));
             for task in tasks.into_iter().flatten().flatten() {
                 let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-                family.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+                family.extend(
+                    children
+                        .split_whitespace()
+                        .filter_map(|pid| pid.parse::<u32>().ok()),
+                );
             }
         }
         family.split_off(1)
@@ -63,9 +88,13 @@ impl Running {
 
     fn nothing_is_left(&self, family: &[u32]) {
         assert!(family.len() >= 2, "the guard and the command: {family:?}");
-        until("the end of all processes", || !family.iter().any(|pid| runs(*pid)));
+        until("the end of all processes", || {
+            !family.iter().any(|pid| runs(*pid))
+        });
         until("the end of the server", || !answers(self.port));
-        until("the end of the claim", || self.home.json("list") == serde_json::json!([]));
+        until("the end of the claim", || {
+            self.home.json("list") == serde_json::json!([])
+        });
         let status = self.home.json(&format!("check {}", self.port))["verdict"].clone();
         assert!(status == "free" || status == "time-wait", "{status}");
     }
@@ -76,7 +105,9 @@ fn ends_with(words: &[&str], name: &str) -> i32 {
     let listener = &running.home.json(&format!("check {}", running.port));
     assert_eq!(listener["project"], "shop");
     let family = running.family();
-    assert!(family.contains(&u32::try_from(listener["processes"][0]["pid"].as_u64().unwrap()).unwrap()));
+    assert!(
+        family.contains(&u32::try_from(listener["processes"][0]["pid"].as_u64().unwrap()).unwrap())
+    );
     signal(running.portman.pid().into(), name);
     let code = running.portman.code();
     running.nothing_is_left(&family);
@@ -123,7 +154,18 @@ fn a_killed_guard_leaves_nothing_either() {
 fn what_a_command_leaves_running_ends_with_it() {
     let home = Home::new();
     let script = "(setsid sleep 600 & echo $!) ; exit 3";
-    let mut command = home.command(["run", "-q", "--project", "shop", "--range", &home.range, "--", "sh", "-c", script]);
+    let mut command = home.command([
+        "run",
+        "-q",
+        "--project",
+        "shop",
+        "--range",
+        &home.range,
+        "--",
+        "sh",
+        "-c",
+        script,
+    ]);
     let done = crate::support::finished(&mut command);
     assert_eq!(done.code, 3);
     let pid: u32 = done.out.trim().parse().unwrap();
@@ -133,7 +175,9 @@ fn what_a_command_leaves_running_ends_with_it() {
 /// Vite, from the Node binding or installed for these tests.
 fn vite() -> Option<PathBuf> {
     let inside = Path::new("node_modules/vite/bin/vite.js");
-    let binding = Path::new(env!("CARGO_MANIFEST_DIR")).join("../node").join(inside);
+    let binding = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../node")
+        .join(inside);
     if binding.is_file() {
         return Some(binding);
     }
@@ -142,8 +186,18 @@ fn vite() -> Option<PathBuf> {
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("package.json"), "{}").unwrap();
         let mut npm = Command::new("npm");
-        npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts=false", "vite@7"]);
-        let done = npm.current_dir(&folder).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        npm.args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts=false",
+            "vite@7",
+        ]);
+        let done = npm
+            .current_dir(&folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         if !done.is_ok_and(|status| status.success()) {
             return None;
         }
@@ -158,9 +212,22 @@ fn vite_dev_server() {
         return;
     };
     let vite = vite.to_str().unwrap().to_owned();
-    let words = ["node", &vite, "--host", "127.0.0.1", "--port", "{PORT}", "--strictPort"];
+    let words = [
+        "node",
+        &vite,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "{PORT}",
+        "--strictPort",
+    ];
     assert_eq!(ends_with(&words, "TERM"), 143);
     // As `npm run dev` has it: below a shell.
-    let shell = ["sh", "-c", "node \"$0\" --host 127.0.0.1 --port $PORT --strictPort & wait", &vite];
+    let shell = [
+        "sh",
+        "-c",
+        "node \"$0\" --host 127.0.0.1 --port $PORT --strictPort & wait",
+        &vite,
+    ];
     assert_eq!(ends_with(&shell, "KILL"), -9);
 }

@@ -1,8 +1,6 @@
 use std::process::Command;
 
-use crate::support::{
-    Home, PORTMAN, finished, free_port, http_server, like, listener, valid,
-};
+use crate::support::{Home, PORTMAN, finished, free_port, http_server, like, listener, valid};
 
 #[test]
 fn listeners_come_with_their_projects() {
@@ -25,7 +23,10 @@ fn listeners_come_with_their_projects() {
     );
     let both = home.ok("scan --reserved");
     assert_eq!(both.lines().count(), 3, "{both}");
-    assert!(both.contains("nothing listens") && both.contains("quiet"), "{both}");
+    assert!(
+        both.contains("nothing listens") && both.contains("quiet"),
+        "{both}"
+    );
 
     let found = home.json("scan --range 20000-29999 --reserved");
     assert_eq!(found["listeners"][0]["projectName"], "shop");
@@ -33,7 +34,10 @@ fn listeners_come_with_their_projects() {
     drop(server);
     let found = home.json(&format!("scan --range {port}-{port} --tcp"));
     assert_eq!(found["changes"][0]["to"], "reserved");
-    like(&home.ok(&format!("scan --range {port}-{port}")), "nothing listens\n");
+    like(
+        &home.ok(&format!("scan --range {port}-{port}")),
+        "nothing listens\n",
+    );
 }
 
 #[test]
@@ -68,12 +72,24 @@ fn thousands_of_listeners_are_one_table() {
     let home = Home::new();
     let look = |words: &[&str]| {
         let mut command = Command::new("unshare");
-        command.args(["-Urn", "sh", "-c", "ulimit -n 8192 && exec python3 -c \"$0\" \"$@\"", THOUSANDS]);
+        command.args([
+            "-Urn",
+            "sh",
+            "-c",
+            "ulimit -n 8192 && exec python3 -c \"$0\" \"$@\"",
+            THOUSANDS,
+        ]);
         command.arg(PORTMAN).args(words);
-        command.env("PORTKEEPER_DB_PATH", home.path("ports.db")).env("COLUMNS", "80");
+        command
+            .env("PORTKEEPER_DB_PATH", home.path("ports.db"))
+            .env("COLUMNS", "80");
         finished(&mut command)
     };
-    if Command::new("unshare").args(["-Urn", "true"]).status().map_or(true, |status| !status.success()) {
+    if Command::new("unshare")
+        .args(["-Urn", "true"])
+        .status()
+        .map_or(true, |status| !status.success())
+    {
         println!("SKIPPED 5,000 listeners: no network of one's own is to be had");
         return;
     }
@@ -81,7 +97,12 @@ fn thousands_of_listeners_are_one_table() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(ran.out.lines().count(), 5_001);
     assert!(ran.out.lines().all(|line| line.chars().count() <= 80));
-    assert!(ran.out.lines().skip(1).all(|line| line.contains("  tcp    0.0.0.0  python3 ")));
+    assert!(
+        ran.out
+            .lines()
+            .skip(1)
+            .all(|line| line.contains("  tcp    0.0.0.0  python3 "))
+    );
     let found = valid("scan", &look(&["scan", "--json"]).out);
     assert_eq!(found["data"]["listeners"].as_array().unwrap().len(), 5_000);
 }
@@ -91,5 +112,8 @@ fn exit_codes() {
     let home = Home::new();
     home.fails("scan --range 9-1", 2);
     home.fails("scan --range x", 2);
-    assert_eq!(home.json_fails("scan --range 0-70000", 2)["code"], "PORT_INVALID");
+    assert_eq!(
+        home.json_fails("scan --range 0-70000", 2)["code"],
+        "PORT_INVALID"
+    );
 }

@@ -127,7 +127,9 @@ pub fn valid(name: &str, text: &str) -> Value {
     assert_eq!(text.lines().count(), 1, "one line: {text}");
     let value: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let validators = VALIDATORS.get_or_init(Mutex::default);
-    let mut validators = validators.lock().unwrap_or_else(|poison| poison.into_inner());
+    let mut validators = validators
+        .lock()
+        .unwrap_or_else(|poison| poison.into_inner());
     let validator = validators.entry(name.to_owned()).or_insert_with(|| {
         let schema: Value =
             serde_json::from_str(include_str!("../../schema/portman.schema.json")).unwrap();
@@ -266,7 +268,10 @@ pub fn sql(db: &Path, statements: &str) {
 /// Compares with a transcript, in which `[..]` stands for anything within a line.
 #[track_caller]
 pub fn like(found: &str, transcript: &str) {
-    snapbox::assert_data_eq!(found.to_owned(), transcript.trim_start_matches('\n').to_owned());
+    snapbox::assert_data_eq!(
+        found.to_owned(),
+        transcript.trim_start_matches('\n').to_owned()
+    );
 }
 
 /// What a program shows on a terminal of this size. Each step waits for a text and then types another.
@@ -279,7 +284,11 @@ pub fn on_terminal(command: &mut Command, size: (u16, u16), steps: &[(&str, &str
     let mut driver = Command::new("python3");
     driver
         .args(["-c", include_str!("terminal.py"), &job.to_string()])
-        .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
         .env("TERM", "xterm-256color")
         .env_remove("NO_COLOR")
         .env_remove("COLUMNS");

@@ -2,9 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::support::{
-    Home, free_port, http_server, listener, on_terminal, runs, sql,
-};
+use crate::support::{Home, free_port, http_server, listener, on_terminal, runs, sql};
 
 const WIDE: (u16, u16) = (80, 24);
 
@@ -30,7 +28,11 @@ fn kill_asks_and_shows_what_would_end() {
     let line = ["kill".to_owned(), port.to_string()];
     let shown = on_terminal(&mut home.command(&line), WIDE, &[("[y/N] ", "n\n")]);
     assert_eq!(shown.code, 1, "{shown:?}");
-    for part in [&format!("On port {port}, project shop, listens"), &format!("python3 {pid}"), "End it? [y/N]"] {
+    for part in [
+        &format!("On port {port}, project shop, listens"),
+        &format!("python3 {pid}"),
+        "End it? [y/N]",
+    ] {
         assert!(shown.out.contains(part), "{part}: {}", shown.out);
     }
     assert!(runs(pid));
@@ -49,9 +51,15 @@ fn release_asks_where_a_server_runs() {
     home.ok(&format!("reserve {port} --name shop"));
     let _server = http_server(port);
     let line = ["release".to_owned(), port.to_string()];
-    assert_eq!(on_terminal(&mut home.command(&line), WIDE, &[("[y/N] ", "\n")]).code, 1);
+    assert_eq!(
+        on_terminal(&mut home.command(&line), WIDE, &[("[y/N] ", "\n")]).code,
+        1
+    );
     assert_eq!(home.json("list").as_array().unwrap().len(), 1);
-    assert_eq!(on_terminal(&mut home.command(&line), WIDE, &[("[y/N] ", "y\n")]).code, 0);
+    assert_eq!(
+        on_terminal(&mut home.command(&line), WIDE, &[("[y/N] ", "y\n")]).code,
+        0
+    );
     assert_eq!(home.json("list"), serde_json::json!([]));
 }
 
@@ -86,7 +94,14 @@ fn no_name_breaks_a_table_of_any_width() {
     hostile(&home);
     let _listener = listener();
     for columns in [200, 80, 60, 40, 30, 20, 12] {
-        for command in ["list", "scan", "projects", "stale", "history", "check 26004"] {
+        for command in [
+            "list",
+            "scan",
+            "projects",
+            "stale",
+            "history",
+            "check 26004",
+        ] {
             let words = command.split_whitespace();
             let shown = on_terminal(home.command(words).env("NO_COLOR", "1"), (columns, 24), &[]);
             assert_eq!(shown.code, 0, "{shown:?}");
@@ -94,21 +109,35 @@ fn no_name_breaks_a_table_of_any_width() {
                 assert!(!line.contains(char::is_control), "{command}: {line:?}");
                 assert!(!line.contains('\u{202e}'), "{command}: {line:?}");
                 if !command.starts_with("check") {
-                    assert!(line.width() <= columns.into(), "{columns} {command}: {line:?}");
+                    assert!(
+                        line.width() <= columns.into(),
+                        "{columns} {command}: {line:?}"
+                    );
                 }
             }
         }
     }
     let text = home.ok("list");
-    assert!(text.contains("shop 🛒") && text.contains("\\u{1b}[2J"), "{text}");
+    assert!(
+        text.contains("shop 🛒") && text.contains("\\u{1b}[2J"),
+        "{text}"
+    );
     let rows = home.run("list --json").out;
     assert!(!rows.trim_end().contains(char::is_control));
     let rows = crate::support::valid("list", &rows);
-    assert_eq!(rows["data"][4]["projectName"], "\u{1b}[2J\u{1b}]0;title\u{7}");
+    assert_eq!(
+        rows["data"][4]["projectName"],
+        "\u{1b}[2J\u{1b}]0;title\u{7}"
+    );
     // The columns after a wide name stand where they stand for a narrow one.
     let lines: Vec<&str> = text.lines().collect();
     let place = |line: &str| line.find("2026-01-02").map(|at| line[..at].width());
-    assert!(lines[1..].windows(2).all(|pair| place(pair[0]) == place(pair[1])), "{text}");
+    assert!(
+        lines[1..]
+            .windows(2)
+            .all(|pair| place(pair[0]) == place(pair[1])),
+        "{text}"
+    );
 }
 
 #[test]
@@ -120,8 +149,16 @@ fn watch_refreshes_in_place_until_ctrl_c() {
         let steps = [("\x1b[H", ""), ("\x1b[H", ""), ("\x1b[H", "\x03")];
         let shown = on_terminal(&mut home.command(words), (60, 10), &steps);
         assert_eq!(shown.code, 0, "{shown:?}");
-        assert!(shown.out.starts_with("\x1b[?1049h\x1b[?25l"), "{:?}", shown.out);
-        assert!(shown.out.ends_with("\x1b[?25h\x1b[?1049l"), "{:?}", shown.out);
+        assert!(
+            shown.out.starts_with("\x1b[?1049h\x1b[?25l"),
+            "{:?}",
+            shown.out
+        );
+        assert!(
+            shown.out.ends_with("\x1b[?25h\x1b[?1049l"),
+            "{:?}",
+            shown.out
+        );
         assert!(!shown.out.contains("\x1b[2J"));
     }
 }
@@ -159,9 +196,18 @@ fn watch_of_json_is_a_line_each_time() {
 fn long_work_has_a_bar_and_ends_with_ctrl_c() {
     let home = Home::new();
     let ports: Vec<String> = (1..=65_535)
-        .map(|port| format!(r#"{{"number":{port},"projectName":"p{}","description":"{}"}}"#, port % 97, "x".repeat(200)))
+        .map(|port| {
+            format!(
+                r#"{{"number":{port},"projectName":"p{}","description":"{}"}}"#,
+                port % 97,
+                "x".repeat(200)
+            )
+        })
         .collect();
-    home.write("all.json", &format!(r#"{{"version":"1.0","ports":[{}]}}"#, ports.join(",")));
+    home.write(
+        "all.json",
+        &format!(r#"{{"version":"1.0","ports":[{}]}}"#, ports.join(",")),
+    );
     let line = ["import", "all.json"];
     let shown = on_terminal(&mut home.command(line), WIDE, &[("import [", "\x03")]);
     assert_eq!(shown.code, 130, "{shown:?}");

@@ -12,10 +12,7 @@ fn damage_is_found() {
         &home.path("ports.db"),
         "PRAGMA writable_schema = ON; DROP TRIGGER IF EXISTS release_port;",
     );
-    sql(
-        &home.path("ports.db"),
-        "DELETE FROM port_history;",
-    );
+    sql(&home.path("ports.db"), "DELETE FROM port_history;");
     let ran = home.run("verify --json");
     let found = crate::support::valid("verify", &ran.out);
     assert_eq!(found["data"]["sound"], false, "{found}");

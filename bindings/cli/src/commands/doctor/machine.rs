@@ -127,8 +127,10 @@ fn wsl() -> Option<Check> {
 
 fn container() -> Option<Check> {
     let marks = ["/.dockerenv", "/run/.containerenv"];
-    let named = fs::read("/proc/1/environ")
-        .is_ok_and(|text| text.split(|byte| *byte == 0).any(|v| v.starts_with(b"container=")));
+    let named = fs::read("/proc/1/environ").is_ok_and(|text| {
+        text.split(|byte| *byte == 0)
+            .any(|v| v.starts_with(b"container="))
+    });
     let is_marked = marks.iter().any(|mark| Path::new(mark).exists());
     (named || is_marked).then(|| {
         Check::new(
