@@ -47,9 +47,10 @@ pub(crate) fn run(
             None => break,
         }
     }
-    for table in ["active_scans", "active_sockets"] {
+    for (table, key) in [("active_scans", "id"), ("active_sockets", "port, position")] {
         loop {
-            let removed = apart.write(Durability::Normal, |tx| Ok(rows(tx, table, &scans)?))?;
+            let removed =
+                apart.write(Durability::Normal, |tx| Ok(rows(tx, table, key, &scans)?))?;
             report.scans += removed;
             looked_at += removed;
             watch.report(OPERATION, looked_at, total.max(looked_at))?;
@@ -100,9 +101,9 @@ fn entries(tx: &Connection, after: &(String, i64), before: &str) -> rusqlite::Re
     Ok((end, seen, removed.len() as u64))
 }
 
-fn rows(tx: &Connection, table: &str, before: &str) -> rusqlite::Result<u64> {
+fn rows(tx: &Connection, table: &str, key: &str, before: &str) -> rusqlite::Result<u64> {
     let sql = format!(
-        "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE scannedAt < ?1 LIMIT ?2)"
+        "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE scannedAt < ?1 LIMIT ?2)"
     );
     let removed = tx.prepare_cached(&sql)?.execute(params![before, BATCH])?;
     Ok(removed as u64)

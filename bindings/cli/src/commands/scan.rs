@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, io, ops::RangeInclusive, process::ExitCode, tim
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use portkeeper_core::{Filter, Keeper, Reservation, ScanReport, Socket, StatusChange};
+use portkeeper_core::{Filter, Keeper, Reservation, ScanReport, Socket, Source, StatusChange};
 use serde::Serialize;
 
 use super::sockets;
@@ -51,6 +51,8 @@ pub struct Answer {
     listeners: Vec<Listener>,
     /// Claims that became something else through this scan.
     changes: Vec<StatusChange>,
+    /// Who listed the sockets.
+    source: Source,
     /// With `--reserved`: claims that nothing listens on.
     #[serde(skip_serializing_if = "Option::is_none")]
     silent: Option<Vec<Reservation>>,
@@ -91,6 +93,7 @@ impl Scan {
             scanned_at,
             listeners,
             changes,
+            source,
         } = keeper.scan()?;
         let claims = keeper.list(filter)?;
         let mut claims: BTreeMap<u16, Reservation> =
@@ -123,6 +126,7 @@ impl Scan {
             scanned_at,
             listeners,
             changes,
+            source,
             silent,
         })
     }
