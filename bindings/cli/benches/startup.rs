@@ -4,6 +4,8 @@
 //! `portman check 3000` is held against `lsof -i :3000` and `ss -ltnp`, and shown beside `true`; once while
 //! nothing listens on the port and once while a server does. `lsof` and `ss` are looked for on the path.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     net::TcpListener,
     process::{Command, Stdio, exit},
@@ -23,10 +25,24 @@ fn main() {
     let db = folder.path().join("ports.db");
     let port = match TcpListener::bind("127.0.0.1:3000") {
         Ok(_) => 3000,
-        Err(_) => TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port(),
+        Err(_) => TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port(),
     };
     let db = db.to_str().unwrap();
-    run(&[PORTMAN, "--db", db, "request", "100", "--name", "bench", "--range", "20000-29999"]);
+    run(&[
+        PORTMAN,
+        "--db",
+        db,
+        "request",
+        "100",
+        "--name",
+        "bench",
+        "--range",
+        "20000-29999",
+    ]);
 
     // First of all: this is the greatest of all processes that have been waited for.
     let text = port.to_string();
@@ -48,7 +64,11 @@ fn main() {
 
     let mut server = Command::new("python3");
     server.args(["-m", "http.server", "--bind", "127.0.0.1", &text]);
-    let mut server = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut server = server
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let end = Instant::now() + Duration::from_secs(30);
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < end, "http.server does not listen");
@@ -65,7 +85,11 @@ fn main() {
 
 fn memory() -> bool {
     let peak = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
-    let verdict = if peak < MOST_MEMORY { "reached" } else { "MISSED" };
+    let verdict = if peak < MOST_MEMORY {
+        "reached"
+    } else {
+        "MISSED"
+    };
     println!("peak memory of portman check: {peak} KiB, limit {MOST_MEMORY} KiB: {verdict}");
     peak < MOST_MEMORY
 }

@@ -58,8 +58,8 @@ pub struct Cli {
 /// What every command understands.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// The registry's file [default: $PORTKEEPER_DB_PATH, else ~/.portkeeper/database.db]
-    #[arg(long, global = true, value_name = "PATH", hide_default_value = true)]
+    /// The registry's file [default: `$PORTKEEPER_DB_PATH`, else ~/.portkeeper/database.db]
+    #[arg(long, global = true, value_name = "PATH")]
     pub db: Option<PathBuf>,
 
     /// Answer with one JSON object: {"success":true,"data":…} or {"success":false,"error":…,"code":…}

@@ -5,6 +5,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![deny(unsafe_code)]
+// A line that is put together piece by piece reads best so.
+#![allow(clippy::format_push_string)]
+// Options are what the arguments of a command are.
+#![allow(clippy::struct_excessive_bools)]
+// Every command has the same form, also one that cannot fail.
+#![allow(clippy::unnecessary_wraps)]
 
 use std::{
     panic::{self, AssertUnwindSafe},

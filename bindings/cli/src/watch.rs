@@ -28,8 +28,7 @@ pub fn watch<R: Report>(json: bool, every: Duration, look: impl FnMut() -> Outco
         stream(json, every, look)
     } else {
         let screen = Screen::enter();
-        let outcome = screen.and_then(|screen| screen.refresh(every, look));
-        outcome
+        screen.and_then(|screen| screen.refresh(every, look))
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -80,8 +80,10 @@ impl Check {
 /// The status that the machine shows, where it shows one.
 fn seen(claimed: Status, verdict: &Verdict) -> Status {
     match verdict {
-        Verdict::Free | Verdict::Reserved { .. } | Verdict::Held { .. } => claimed,
-        Verdict::Privileged { .. } => claimed,
+        Verdict::Free
+        | Verdict::Reserved { .. }
+        | Verdict::Held { .. }
+        | Verdict::Privileged { .. } => claimed,
         _ => Status::InUse,
     }
 }

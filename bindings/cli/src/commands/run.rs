@@ -74,7 +74,7 @@ pub struct Run {
         require_equals = false, default_missing_value = "30s")]
     wait: Option<Duration>,
 
-    /// Hand over the listening socket (LISTEN_FDS)
+    /// Hand over the listening socket (`LISTEN_FDS`)
     #[arg(long)]
     listen_fds: bool,
 

@@ -63,7 +63,7 @@ pub fn owner(socket: &Socket) -> String {
     }
 }
 
-/// `` for TCP, which is what people mean; ` (udp)` for the other.
+/// Nothing for TCP, which is what people mean.
 pub fn protocol(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Tcp => "",

@@ -104,26 +104,19 @@ impl<const N: usize> Table<N> {
         let widths = self.widths(page.width());
         let mut line = String::new();
         for (column, width) in self.columns.iter().zip(widths) {
-            self.cell(&mut line, column.header, style::STRONG, *column, width);
+            Self::cell(&mut line, column.header, style::STRONG, *column, width);
         }
         finish(page, &mut line)?;
         for row in &self.rows {
             for ((cell, column), width) in row.iter().zip(self.columns).zip(widths) {
-                self.cell(&mut line, &cell.text, cell.style, column, width);
+                Self::cell(&mut line, &cell.text, cell.style, column, width);
             }
             finish(page, &mut line)?;
         }
         Ok(())
     }
 
-    fn cell(
-        &self,
-        line: &mut String,
-        text: &str,
-        style: Style,
-        column: Column,
-        width: Option<usize>,
-    ) {
+    fn cell(line: &mut String, text: &str, style: Style, column: Column, width: Option<usize>) {
         let Some(width) = width else { return };
         let text = text::cut(text, width);
         let pad = width - text::width(&text);

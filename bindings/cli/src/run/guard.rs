@@ -190,7 +190,7 @@ impl<'a> Guard<'a> {
         loop {
             let now = Instant::now();
             let soonest = passed.iter().map(|(_, at)| *at + ARRIVAL).chain(forced_at);
-            let wait = soonest.min().map_or(Duration::from_secs(3_600), |at| {
+            let wait = soonest.min().map_or(Duration::from_hours(1), |at| {
                 at.saturating_duration_since(now)
             });
             match events.recv_timeout(wait) {

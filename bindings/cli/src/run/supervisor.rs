@@ -28,7 +28,7 @@ use super::{
 use crate::failure::{Failure, Outcome};
 
 /// How long it is looked all the time whether the command listens; after that, every second.
-const EAGER: Duration = Duration::from_secs(60);
+const EAGER: Duration = Duration::from_mins(1);
 
 /// A command to be run on a port.
 pub struct Job<'a> {
@@ -177,12 +177,17 @@ impl<A: FnOnce(u32) -> io::Result<()>> Attendant<'_, A> {
         }
     }
 
+    /// To the command. A guard that has ended has nobody to pass it to.
+    fn pass_on(&mut self, signal: i32) {
+        let _ = u8::try_from(signal).map(|signal| self.link.signal(signal));
+    }
+
     /// Until the guard has ended.
     fn attend(&mut self, events: &Receiver<Event>, project: &str) -> u8 {
         while let Ok(event) = events.recv() {
             match event {
                 Event::Signal(signal) => {
-                    let _ = u8::try_from(signal).map(|signal| self.link.signal(signal));
+                    self.pass_on(signal);
                 }
                 Event::Ended(Ok(status)) => {
                     let code = status.code().or(status.signal().map(|signal| 128 + signal));
@@ -197,7 +202,7 @@ impl<A: FnOnce(u32) -> io::Result<()>> Attendant<'_, A> {
                 Event::Unready(error) => {
                     if self.is_waited_for {
                         self.failure = Some(error.into());
-                        let _ = self.link.signal(libc::SIGTERM as u8);
+                        self.pass_on(libc::SIGTERM);
                     } else if error.kind() == ErrorKind::WrongListener {
                         crate::output::remark(&format!("warning for {project}: {error}"));
                     }

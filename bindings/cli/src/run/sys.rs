@@ -1,5 +1,7 @@
 //! What Linux offers for this and no safe crate does: the few places with `unsafe`.
 #![allow(unsafe_code)]
+// Constants of the kernel's interface, in the width that it has for them.
+#![allow(clippy::cast_possible_truncation)]
 
 use std::{
     io, mem,

@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt;
+
 use crate::support::Home;
 
 #[test]
@@ -48,7 +50,6 @@ fn what_is_broken_is_a_problem() {
 
     let open = Home::new();
     open.ok("list");
-    use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(open.path("ports.db"), mode).unwrap();
     let text = open.ok("doctor");

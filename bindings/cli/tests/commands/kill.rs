@@ -1,4 +1,4 @@
-use std::net::TcpStream;
+use std::{net::TcpStream, os::unix::fs::PermissionsExt};
 
 use serde_json::json;
 
@@ -103,7 +103,6 @@ fn another_users_process_is_a_matter_of_permission() {
     let folder = tempfile::tempdir_in("/tmp").unwrap();
     let shared = folder.path().join("portman");
     std::fs::copy(crate::support::PORTMAN, &shared).unwrap();
-    use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let db = folder.path().join("ports.db");
     let ran = crate::support::finished(

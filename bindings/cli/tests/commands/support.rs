@@ -129,7 +129,7 @@ pub fn valid(name: &str, text: &str) -> Value {
     let validators = VALIDATORS.get_or_init(Mutex::default);
     let mut validators = validators
         .lock()
-        .unwrap_or_else(|poison| poison.into_inner());
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let validator = validators.entry(name.to_owned()).or_insert_with(|| {
         let schema: Value =
             serde_json::from_str(include_str!("../../schema/portman.schema.json")).unwrap();

@@ -11,7 +11,8 @@ use super::{Check, Level};
 
 pub fn checks() -> Vec<Check> {
     let mut checks = vec![ephemeral(), reserved()];
-    checks.extend(privileged());
+    #[cfg(unix)]
+    checks.push(privileged());
     checks.extend(ipv6());
     checks.extend(wsl());
     checks.extend(container());
@@ -75,7 +76,7 @@ fn reserved() -> Check {
 }
 
 #[cfg(unix)]
-fn privileged() -> Option<Check> {
+fn privileged() -> Check {
     const NAME: &str = "privileged-ports";
     let text = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     let first: u16 = text
@@ -89,12 +90,7 @@ fn privileged() -> Option<Check> {
     } else {
         format!("binding ports below {first} needs more rights")
     };
-    Some(Check::new(NAME, Level::Ok, message))
-}
-
-#[cfg(not(unix))]
-fn privileged() -> Option<Check> {
-    None
+    Check::new(NAME, Level::Ok, message)
 }
 
 fn ipv6() -> Option<Check> {
