@@ -36,6 +36,8 @@ mod kill;
 mod list;
 #[path = "commands/man.rs"]
 mod man;
+#[path = "commands/permission.rs"]
+mod permission;
 #[path = "commands/projects.rs"]
 mod projects;
 #[path = "commands/prune.rs"]

@@ -171,6 +171,8 @@ impl Answer {
                     format!("{}, connected to {remote}", sockets::owner(socket))
                 })
                 .collect(),
+            Verdict::Privileged { .. } => vec!["binding it needs more rights".to_owned()],
+            Verdict::Excluded { .. } => vec!["the system keeps it back".to_owned()],
             other => vec![text::clean(&other.to_string()).into_owned()],
         }
     }

@@ -21,7 +21,8 @@ Examples:
   portman list --status free             ports that were given back, and whose they were
   portman list --watch 5s                until Ctrl-C
 
-The status is the one of the last `portman scan`. Piped or with COLUMNS unset, nothing is cut.")]
+The status is the one of the last `portman scan`. Where the output is no terminal, nothing is cut, unless \
+COLUMNS says how wide it is.")]
 pub struct List {
     /// Only this status: reserved, in-use or free
     #[arg(short, long)]

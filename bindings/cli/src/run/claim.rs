@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use portkeeper_core::{
     Action, Error, ErrorKind, Filter, HistoryQuery, Hold, Keeper, Lease, PortRequest, Reservation,
-    Status,
+    Status, Verdict,
 };
 
 use crate::failure::Outcome;
@@ -167,7 +167,11 @@ fn explain(keeper: &Keeper, port: i64, error: Error) -> Error {
             since: row.reserved_at,
             next_free,
         },
-        None if state.verdict == portkeeper_core::Verdict::Free => error,
+        None if state.verdict == Verdict::Free => error,
+        None if matches!(state.verdict, Verdict::Privileged { .. }) => Error::PermissionDenied {
+            what: format!("binding port {port}"),
+            source: std::io::ErrorKind::PermissionDenied.into(),
+        },
         None => Error::PortInUse {
             port: state.port,
             verdict: Box::new(state.verdict),

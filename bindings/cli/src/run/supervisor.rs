@@ -12,7 +12,7 @@ use std::{
         mpsc::{self, Receiver, Sender},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use command_fds::{CommandFdExt, FdMapping};
@@ -215,7 +215,6 @@ impl<A: FnOnce(u32) -> io::Result<()>> Attendant<'_, A> {
 
 /// Looks until the command listens on its port.
 fn look(keeper: &Keeper, port: u16, guard: u32, wait: Option<Duration>, events: &Sender<Event>) {
-    let begin = Instant::now();
     let mut within = wait.unwrap_or(EAGER);
     loop {
         match keeper.wait_ready(Ready::port(port).by(guard), within) {
@@ -226,9 +225,7 @@ fn look(keeper: &Keeper, port: u16, guard: u32, wait: Option<Duration>, events: 
             Err(error) if error.kind() == ErrorKind::Cancelled => return,
             Err(error) if error.kind() == ErrorKind::Timeout && wait.is_none() => {
                 // A command that has not listened for so long may never do so.
-                if begin.elapsed() >= EAGER {
-                    thread::sleep(Duration::from_secs(1));
-                }
+                thread::sleep(Duration::from_secs(1));
                 within = Duration::ZERO;
             }
             Err(error) => {

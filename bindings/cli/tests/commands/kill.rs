@@ -1,8 +1,10 @@
-use std::{net::TcpStream, os::unix::fs::PermissionsExt};
+use std::net::TcpStream;
 
 use serde_json::json;
 
-use crate::support::{Home, Server, free_port, http_server, like, listener, runs, until};
+use crate::support::{
+    Home, Nobody, Server, free_port, http_server, like, listener, runs, until, valid,
+};
 
 /// A server that does not mind SIGTERM.
 fn stubborn(port: u16) -> Server {
@@ -87,34 +89,13 @@ fn exit_codes() {
 
 #[test]
 fn another_users_process_is_a_matter_of_permission() {
-    let port = free_port();
-    let mut command = std::process::Command::new("setpriv");
-    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
-    let Ok(test) = command.arg("true").output() else {
-        println!("SKIPPED another user's process: there is no setpriv");
-        return;
-    };
-    if !test.status.success() {
+    let Some(nobody) = Nobody::new() else {
         println!("SKIPPED another user's process: this is not root");
         return;
-    }
-    // The server is this test's user's, root, and portman somebody else's.
+    };
+    let port = free_port();
     let _server = http_server(port);
-    let folder = tempfile::tempdir_in("/tmp").unwrap();
-    let shared = folder.path().join("portman");
-    std::fs::copy(crate::support::PORTMAN, &shared).unwrap();
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-    let db = folder.path().join("ports.db");
-    let ran = crate::support::finished(
-        std::process::Command::new("setpriv")
-            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
-            .arg(&shared)
-            .args(["kill", &port.to_string(), "--yes", "--json", "--db"])
-            .arg(db),
-    );
+    let ran = nobody.run(&["kill", &port.to_string(), "--yes", "--json"]);
     assert_eq!(ran.code, 3, "{ran:?}");
-    assert_eq!(
-        crate::support::valid("failure", &ran.out)["code"],
-        "PERMISSION_DENIED"
-    );
+    assert_eq!(valid("failure", &ran.out)["code"], "PERMISSION_DENIED");
 }

@@ -151,6 +151,32 @@ fn a_killed_guard_leaves_nothing_either() {
 }
 
 #[test]
+fn a_claim_that_lasts_is_there_after_a_kill() {
+    let home = Home::new();
+    let port = home.ok(&format!(
+        "request --name shop --role web --range {} --random",
+        home.range
+    ));
+    let mut command = home.command(["run", "--project", "shop", "--"]);
+    let mut portman = Server::spawn(
+        command
+            .args(HTTP_SERVER)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped()),
+    );
+    let said = line(portman.0.stderr.take().unwrap());
+    assert_eq!(said, format!("shop/web → http://localhost:{}", port.trim()));
+    signal(portman.pid().into(), "KILL");
+    portman.code();
+    until("the end of the right to use it", || {
+        let row = &home.json("list")[0];
+        row["status"] == "reserved"
+            && row["lease"]["owner"].is_null()
+            && row["lease"]["role"] == "web"
+    });
+}
+
+#[test]
 fn what_a_command_leaves_running_ends_with_it() {
     let home = Home::new();
     let script = "(setsid sleep 600 & echo $!) ; exit 3";

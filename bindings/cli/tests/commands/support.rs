@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Mutex, OnceLock},
@@ -263,6 +264,39 @@ pub fn sql(db: &Path, statements: &str) {
         .arg(statements)
         .status();
     assert!(status.unwrap().success());
+}
+
+/// Another user, with a registry of their own.
+pub struct Nobody(TempDir);
+
+impl Nobody {
+    /// Only root can become somebody else.
+    pub fn new() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        fs::copy(PORTMAN, dir.path().join("portman")).unwrap();
+        let nobody = Self(dir);
+        let test = nobody.command("true").output();
+        test.is_ok_and(|output| output.status.success())
+            .then_some(nobody)
+    }
+
+    fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .arg(program)
+            .current_dir(self.0.path())
+            .env(
+                "PORTKEEPER_DB_PATH",
+                self.0.path().join("registry/ports.db"),
+            );
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ran {
+        finished(self.command(self.0.path().join("portman")).args(args))
+    }
 }
 
 /// Compares with a transcript, in which `[..]` stands for anything within a line.
