@@ -25,6 +25,11 @@ pub(super) struct Ended {
 }
 
 impl Ended {
+    /// Whether the claim goes on, with another process.
+    pub(super) fn is_inherited(&self) -> bool {
+        matches!(self.how, Ending::Inherited(..))
+    }
+
     /// Whether it is this lease that ended. One that was prolonged or held since keeps its name.
     fn is_of(&self, lease: &LeaseTerms, journal: &Journal) -> bool {
         let is_over = lease.expires_at.is_some_and(|end| end <= journal.now);

@@ -10,8 +10,8 @@ use crate::{
     watch::Watch,
 };
 
-/// Rows of a transaction: others wait for a few milliseconds at most.
-const BATCH: usize = 1_000;
+/// Rows of a transaction: others wait for some ten milliseconds, since each row is in six indexes.
+const BATCH: usize = 250;
 
 const OPERATION: &str = "prune";
 
@@ -30,6 +30,7 @@ pub(crate) fn run(
     let total = store.read(|db| Ok(old(db, &history, &scans)?))?;
     watch.report(OPERATION, 0, total)?;
     let apart = store.apart()?;
+    apart.enlarge_cache()?;
     let mut report = PruneReport {
         history: 0,
         scans: 0,
