@@ -4,7 +4,7 @@
 //! what the command has left running, and when the supervisor is gone, all of it.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::{CString, OsStr, OsString},
     io,
     os::fd::RawFd,
     process::{Command, ExitCode},
@@ -24,6 +24,8 @@ use super::{
 };
 use crate::output::text;
 
+/// What the process is called.
+pub const PROCESS: &str = "port-guard";
 /// What the first argument is.
 pub const NAME: &str = "__guard";
 /// The guard's end of the link.
@@ -119,6 +121,7 @@ impl<'a> Guard<'a> {
 
     fn run(self) -> io::Result<u8> {
         tree::adopt_orphans()?;
+        rustix::thread::set_name(&CString::new(PROCESS)?)?;
         // Whatever arrives from now on is for the command.
         let (sender, events) = mpsc::channel();
         let mut signals = signals::listen(&[SIGCHLD])?;

@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     io,
     net::{IpAddr, TcpListener},
-    os::unix::process::ExitStatusExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     process::{Child, Command},
     sync::{
         Arc,
@@ -89,6 +89,8 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> 
     let (mut link, theirs) = Link::pair()?;
     let mut starter = Command::new(std::env::current_exe()?);
     starter
+        // Who ends portman by its name means this process, and needs the other one to clean up.
+        .arg0(guard::PROCESS)
         .args(options.to_args())
         .args(command)
         .env(guard::REGISTRY, keeper.path());

@@ -145,6 +145,14 @@ fn stubborn() {
 fn a_killed_guard_leaves_nothing_either() {
     let mut running = Running::start(STUBBORN);
     let family = running.family();
+    // Who ends all of portman by its name leaves the guard, which then ends the rest.
+    for file in ["comm", "cmdline"] {
+        let text = fs::read_to_string(format!("/proc/{}/{file}", family[0])).unwrap();
+        assert!(
+            text.starts_with("port-guard") && !text.contains("portman"),
+            "{text:?}"
+        );
+    }
     signal(family[0].into(), "KILL");
     assert_eq!(running.portman.code(), 137);
     running.nothing_is_left(&family);
