@@ -296,36 +296,42 @@ fn nobody_takes_the_port_before_a_server_without_reuseaddr_listens() {
         .unwrap()
         .parse()
         .unwrap();
-    // A stranger that tries all the time, and says how often it succeeded.
-    let script = "import socket, sys, time\n\
+    // A stranger that tries all the time, and says how often, and how often it succeeded.
+    let script = "import select, socket, sys\n\
         port, tries, got = int(sys.argv[1]), 0, 0\n\
-        print('tries', flush=True)\n\
-        import select\n\
-        while not select.select([sys.stdin], [], [], 0)[0]:\n\
-        \x20   s = socket.socket()\n\
-        \x20   try: s.bind(('', port)); got += 1\n\
-        \x20   except OSError: pass\n\
-        \x20   s.close(); tries += 1\n\
-        print(tries, got, flush=True)";
+        while True:\n\
+        \x20   for _ in range(10):\n\
+        \x20       s = socket.socket()\n\
+        \x20       try: s.bind(('', port)); got += 1\n\
+        \x20       except OSError: pass\n\
+        \x20       s.close(); tries += 1\n\
+        \x20   if select.select([sys.stdin], [], [], 0)[0]:\n\
+        \x20       if not sys.stdin.readline(): break\n\
+        \x20       print(tries, got, flush=True)";
     let mut stranger = Command::new("python3");
     let stranger = stranger.args(["-c", script]).arg(port.to_string());
     let mut stranger = Server::spawn(stranger.stdin(Stdio::piped()).stdout(Stdio::piped()));
-    let mut tried = BufReader::new(stranger.0.stdout.take().unwrap()).lines();
-    assert_eq!(tried.next().unwrap().unwrap(), "tries");
+    let mut asks = stranger.0.stdin.take().unwrap();
+    let mut answers_of = BufReader::new(stranger.0.stdout.take().unwrap()).lines();
+    let mut asked = || -> Vec<u32> {
+        asks.write_all(b"\n").unwrap();
+        let counted = answers_of.next().unwrap().unwrap();
+        counted
+            .split(' ')
+            .map(|count| count.parse().unwrap())
+            .collect()
+    };
 
     let mut input = running.0.stdin.take().unwrap();
     let mut said = BufReader::new(running.0.stdout.take().unwrap()).lines();
+    let before = asked();
     for expected in ["bound", "listens"] {
         input.write_all(b"go\n").unwrap();
         assert_eq!(said.next().unwrap().unwrap(), expected);
+        asked();
     }
-    drop(stranger.0.stdin.take());
-    let counted = tried.next().unwrap().unwrap();
-    let counts: Vec<u32> = counted
-        .split(' ')
-        .map(|count| count.parse().unwrap())
-        .collect();
-    assert!(counts[0] > 0);
+    let counts = asked();
+    assert!(counts[0] > before[0] && before[0] >= 10, "{counts:?}");
     assert_eq!(counts[1], 0, "of {} tries", counts[0]);
     assert!(answers(port));
     signal(running.pid().into(), "TERM");
