@@ -147,17 +147,17 @@ fn with_rules(item: &str) -> String {
         return item.to_owned();
     }
     let rules = if name.ends_with("_free") {
-        "No other thread may use it any more, nor this one.".to_owned()
+        "Not thread-safe: nobody uses the object any more.".to_owned()
     } else {
         let parameters = code.split_once('(').unwrap().1;
         let outputs = parameters.split([',', ')']).filter_map(|parameter| {
             let (kind, name) = parameter.trim().strip_prefix("pk_")?.split_once(" **")?;
-            Some(format!("{name}: pk_{kind}_free()"))
+            Some(format!("{name} with pk_{kind}_free()"))
         });
         let outputs: Vec<String> = outputs.collect();
         let borrowed = code.starts_with("const ") && parameters.starts_with("const pk_");
         match (outputs.is_empty(), borrowed) {
-            (false, _) => format!("Thread-safe. The caller frees {}.", outputs.join(", ")),
+            (false, _) => format!("Thread-safe. Free {}.", outputs.join(", ")),
             (true, true) => {
                 "Thread-safe. What it returns is the object's and lives as long.".to_owned()
             }
