@@ -251,12 +251,12 @@ int64_t pk_error_pid(const pk_error *error);
 
 // The next higher port that is free, where PK_RESERVE_SUGGEST asked for one; else 0.
 //
-// No other thread may use it any more, nor this one.
+// Not thread-safe: nobody uses the object any more.
 uint16_t pk_error_next_free(const pk_error *error);
 
 // Frees an error. NULL is fine.
 //
-// No other thread may use it any more, nor this one.
+// Not thread-safe: nobody uses the object any more.
 void pk_error_free(pk_error *error);
 
 /* ---- Results: records and lists -------------------------------------------------------------------------- */
@@ -312,7 +312,7 @@ const char *pk_result_json(const pk_result *result);
 
 // Frees a result with all its texts. NULL is fine.
 //
-// No other thread may use it any more, nor this one.
+// Not thread-safe: nobody uses the object any more.
 void pk_result_free(pk_result *result);
 
 /* ---- Functions of the caller's --------------------------------------------------------------------------- */
@@ -519,7 +519,7 @@ typedef struct pk_keeper pk_keeper;
 // PK_DATABASE_CORRUPT, PK_SCHEMA_MISMATCH and PK_SCHEMA_TOO_NEW mean a file that is no registry or not this
 // version's; it stays as it is.
 //
-// Thread-safe. The caller frees keeper: pk_keeper_free(), err: pk_error_free().
+// Thread-safe. Free keeper with pk_keeper_free(), err with pk_error_free().
 pk_code pk_keeper_open(const char *path, const pk_open_options *options, pk_keeper **keeper, pk_error **err);
 
 // Another keeper of the same registry and connection, whose waits `stop` may end: for other writers of a
@@ -528,7 +528,7 @@ pk_code pk_keeper_open(const char *path, const pk_open_options *options, pk_keep
 //
 // `stop` and `user_data` must live until the new keeper is freed.
 //
-// Thread-safe. The caller frees interruptible: pk_keeper_free(), err: pk_error_free().
+// Thread-safe. Free interruptible with pk_keeper_free(), err with pk_error_free().
 pk_code pk_keeper_interruptible(const pk_keeper *keeper,
                                 pk_stop_callback stop,
                                 void *user_data,
@@ -543,7 +543,7 @@ const char *pk_keeper_path(const pk_keeper *keeper);
 // Frees a keeper. Claims stay; leases, holds and bound ports stay as well, until they are freed. NULL is
 // fine.
 //
-// No other thread may use it any more, nor this one.
+// Not thread-safe: nobody uses the object any more.
 void pk_keeper_free(pk_keeper *keeper);
 
 /* ---- One port at a time: look at it, claim it, give it back ---------------------------------------------- */
@@ -553,7 +553,7 @@ void pk_keeper_free(pk_keeper *keeper);
 //
 // `state` may be NULL; else it gets one row (PortState) that says whose the port is and who listens there.
 //
-// Thread-safe. The caller frees state: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free state with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_check(const pk_keeper *keeper,
                         int64_t port,
                         pk_verdict *verdict,
@@ -563,7 +563,7 @@ pk_code pk_keeper_check(const pk_keeper *keeper,
 // The registry's row of a port (Reservation), also of one that is free again; no row for a port that nobody
 // ever had. The machine is not looked at.
 //
-// Thread-safe. The caller frees reservation: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free reservation with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_get(const pk_keeper *keeper, int64_t port, pk_result **reservation, pk_error **err);
 
 // Claims a port for a project, 1-200 characters, or alters the project's claim. The claim is on disk when
@@ -574,7 +574,7 @@ pk_code pk_keeper_get(const pk_keeper *keeper, int64_t port, pk_result **reserva
 //
 // `reservation` may be NULL; else it gets the claim as it is now (Reservation).
 //
-// Thread-safe. The caller frees reservation: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free reservation with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_reserve(const pk_keeper *keeper,
                           int64_t port,
                           const char *project,
@@ -587,7 +587,7 @@ pk_code pk_keeper_reserve(const pk_keeper *keeper,
 //
 // `released` may be NULL; else it gets the row as it is now (a list of one Reservation).
 //
-// Thread-safe. The caller frees released: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free released with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_release(const pk_keeper *keeper,
                           int64_t port,
                           const char *only_of,
@@ -596,7 +596,7 @@ pk_code pk_keeper_release(const pk_keeper *keeper,
 
 // Ends the claims on several ports as pk_keeper_release() does: all of them or, where one is refused, none.
 //
-// Thread-safe. The caller frees released: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free released with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_release_ports(const pk_keeper *keeper,
                                 const int64_t *ports,
                                 size_t count,
@@ -608,7 +608,7 @@ pk_code pk_keeper_release_ports(const pk_keeper *keeper,
 //
 // `released` may be NULL; else it gets the rows as they are now (a list of Reservation).
 //
-// Thread-safe. The caller frees released: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free released with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_release_project(const pk_keeper *keeper,
                                   const char *project,
                                   pk_result **released,
@@ -621,7 +621,7 @@ pk_code pk_keeper_release_project(const pk_keeper *keeper,
 //
 // PK_RANGE_EXHAUSTED when there is none, with a message that says what holds the range.
 //
-// Thread-safe. The caller frees err: pk_error_free().
+// Thread-safe. Free err with pk_error_free().
 pk_code pk_keeper_request(const pk_keeper *keeper,
                           const char *project,
                           const pk_request_options *options,
@@ -634,7 +634,7 @@ pk_code pk_keeper_request(const pk_keeper *keeper,
 //
 // `reservations` may be NULL; else it gets the claims in the same order (a list of Reservation).
 //
-// Thread-safe. The caller frees reservations: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free reservations with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_request_many(const pk_keeper *keeper,
                                const char *project,
                                const pk_request_options *options,
@@ -656,7 +656,7 @@ typedef struct pk_lease pk_lease;
 //
 // PK_PORT_RESERVED when another living process, or another lease of this one, uses the project's role.
 //
-// Thread-safe. The caller frees lease: pk_lease_free(), err: pk_error_free().
+// Thread-safe. Free lease with pk_lease_free(), err with pk_error_free().
 pk_code pk_keeper_lease(const pk_keeper *keeper,
                         const char *project,
                         const pk_request_options *options,
@@ -675,7 +675,7 @@ uint16_t pk_lease_port(const pk_lease *lease, size_t index);
 
 // The claims as they were granted (a list of Reservation).
 //
-// Thread-safe. The caller frees reservations: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free reservations with pk_result_free(), err with pk_error_free().
 pk_code pk_lease_reservations(const pk_lease *lease, pk_result **reservations, pk_error **err);
 
 // Releases the ports, as freeing the lease does, and tells whether it worked. The lease is there until it
@@ -683,12 +683,12 @@ pk_code pk_lease_reservations(const pk_lease *lease, pk_result **reservations, p
 //
 // After another error the ports stay claimed until this process ends.
 //
-// Thread-safe. The caller frees err: pk_error_free().
+// Thread-safe. Free err with pk_error_free().
 pk_code pk_lease_release(const pk_lease *lease, pk_error **err);
 
 // Releases the ports, unless pk_lease_release() did, and frees the lease. NULL is fine.
 //
-// No other thread may use it any more, nor this one.
+// Not thread-safe: nobody uses the object any more.
 void pk_lease_free(pk_lease *lease);
 
 /* ---- Holds: keeping strangers off a port until its server listens ---------------------------------------- */
@@ -706,7 +706,7 @@ typedef struct pk_hold pk_hold;
 // PK_PORT_NOT_FOUND when nobody has claimed the port, PK_PORT_RESERVED when another living process has the
 // claim or the port is held already, PK_PORT_IN_USE when somebody has the port.
 //
-// Thread-safe. The caller frees hold: pk_hold_free(), err: pk_error_free().
+// Thread-safe. Free hold with pk_hold_free(), err with pk_error_free().
 pk_code pk_keeper_hold(const pk_keeper *keeper, int64_t port, pk_hold **hold, pk_error **err);
 
 // The port; 0 for NULL.
@@ -716,7 +716,7 @@ uint16_t pk_hold_port(const pk_hold *hold);
 
 // Gives the port up and frees the hold. The claim stays. NULL is fine.
 //
-// No other thread may use it any more, nor this one.
+// Not thread-safe: nobody uses the object any more.
 void pk_hold_free(pk_hold *hold);
 
 /* ---- Bound ports: a claim together with its listening socket --------------------------------------------- */
@@ -730,7 +730,7 @@ typedef struct pk_bound pk_bound;
 // Claims one port as pk_keeper_lease() does and listens on it: there is no moment at which the port is the
 // caller's and somebody else could bind it. `options` may be NULL; its `address` says where to listen.
 //
-// Thread-safe. The caller frees bound: pk_bound_free(), err: pk_error_free().
+// Thread-safe. Free bound with pk_bound_free(), err with pk_error_free().
 pk_code pk_keeper_bind(const pk_keeper *keeper,
                        const char *project,
                        const pk_request_options *options,
@@ -762,7 +762,7 @@ const pk_lease *pk_bound_lease(const pk_bound *bound);
 
 // Closes the socket, unless it was taken, releases the port and frees the bound port. NULL is fine.
 //
-// No other thread may use it any more, nor this one.
+// Not thread-safe: nobody uses the object any more.
 void pk_bound_free(pk_bound *bound);
 
 /* ---- Questions that the registry answers without looking at the machine ---------------------------------- */
@@ -772,7 +772,7 @@ void pk_bound_free(pk_bound *bound);
 
 // The claims, by number (a list of Reservation). `options` may be NULL.
 //
-// Thread-safe. The caller frees rows: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free rows with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_list(const pk_keeper *keeper,
                        const pk_list_options *options,
                        pk_result **rows,
@@ -781,7 +781,7 @@ pk_code pk_keeper_list(const pk_keeper *keeper,
 // What happened to the claims on a port, or on every one with PK_ALL_PORTS, newest first (a list of
 // HistoryEntry). `options` may be NULL.
 //
-// Thread-safe. The caller frees entries: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free entries with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_history(const pk_keeper *keeper,
                           int64_t port,
                           const pk_history_options *options,
@@ -790,7 +790,7 @@ pk_code pk_keeper_history(const pk_keeper *keeper,
 
 // Who had a port at a moment (RFC 3339), to the second (Holder); no row when nobody had.
 //
-// Thread-safe. The caller frees holder: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free holder with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_holder_at(const pk_keeper *keeper,
                             int64_t port,
                             const char *moment,
@@ -800,17 +800,17 @@ pk_code pk_keeper_holder_at(const pk_keeper *keeper,
 // Claims that were made more than `older_than_ms` ago and are not in use, the oldest first (a list of
 // StaleReservation).
 //
-// Thread-safe. The caller frees rows: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free rows with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_stale(const pk_keeper *keeper, uint64_t older_than_ms, pk_result **rows, pk_error **err);
 
 // How many ports there are in each status (Summary).
 //
-// Thread-safe. The caller frees summary: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free summary with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_summary(const pk_keeper *keeper, pk_result **summary, pk_error **err);
 
 // Every project that has a port, by name (a list of ProjectPorts).
 //
-// Thread-safe. The caller frees projects: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free projects with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_projects(const pk_keeper *keeper, pk_result **projects, pk_error **err);
 
 /* ---- The machine: who listens, waiting for a server, and ending one -------------------------------------- */
@@ -820,7 +820,7 @@ pk_code pk_keeper_projects(const pk_keeper *keeper, pk_result **projects, pk_err
 
 // Every TCP listener and UDP socket of this machine with its owner (a list of Socket). Nothing is written.
 //
-// Thread-safe. The caller frees listeners: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free listeners with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_listeners(const pk_keeper *keeper, pk_result **listeners, pk_error **err);
 
 // Looks at the machine once and brings the registry up to date: a claim whose port listens is in use, one
@@ -829,7 +829,7 @@ pk_code pk_keeper_listeners(const pk_keeper *keeper, pk_result **listeners, pk_e
 //
 // `report` may be NULL; else it gets what was seen and changed (ScanReport).
 //
-// Thread-safe. The caller frees report: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free report with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_scan(const pk_keeper *keeper, pk_result **report, pk_error **err);
 
 // Waits until a TCP server listens on the port, and makes sure that it is the right one: process `pid` or
@@ -840,7 +840,7 @@ pk_code pk_keeper_scan(const pk_keeper *keeper, pk_result **report, pk_error **e
 //
 // `socket` may be NULL; else it gets the server's socket (Socket).
 //
-// Thread-safe. The caller frees socket: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free socket with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_wait_ready(const pk_keeper *keeper,
                              int64_t port,
                              int64_t pid,
@@ -851,7 +851,7 @@ pk_code pk_keeper_wait_ready(const pk_keeper *keeper,
 // Waits for the first port of a lease as pk_keeper_wait_ready() does, as long as the lease is what it was:
 // PK_PORT_NOT_FOUND or PK_PORT_RESERVED when the claim has ended or gone to somebody else.
 //
-// Thread-safe. The caller frees socket: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free socket with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_wait_ready_lease(const pk_keeper *keeper,
                                    const pk_lease *lease,
                                    int64_t pid,
@@ -868,7 +868,7 @@ pk_code pk_keeper_wait_ready_lease(const pk_keeper *keeper,
 //
 // `report` may be NULL; else it gets who was ended (KillReport).
 //
-// Thread-safe. The caller frees report: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free report with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_kill(const pk_keeper *keeper,
                        int64_t port,
                        uint64_t grace_ms,
@@ -880,7 +880,7 @@ pk_code pk_keeper_kill(const pk_keeper *keeper,
 // The claims of this moment (Document); pk_result_json() of it is the text that pk_keeper_import_json()
 // takes. The registry keeps it as a configuration. `options` may be NULL.
 //
-// Thread-safe. The caller frees document: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free document with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_export(const pk_keeper *keeper,
                          const pk_export_options *options,
                          pk_result **document,
@@ -892,7 +892,7 @@ pk_code pk_keeper_export(const pk_keeper *keeper,
 //
 // `report` may be NULL; else it gets what became of each port (ImportReport).
 //
-// Thread-safe. The caller frees report: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free report with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_import_json(const pk_keeper *keeper,
                               const char *json,
                               const pk_import_options *options,
@@ -903,7 +903,7 @@ pk_code pk_keeper_import_json(const pk_keeper *keeper,
 
 // Imports the document of an earlier export or import again; otherwise as pk_keeper_import_json().
 //
-// Thread-safe. The caller frees report: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free report with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_import_configuration(const pk_keeper *keeper,
                                        int64_t id,
                                        const pk_import_options *options,
@@ -915,7 +915,7 @@ pk_code pk_keeper_import_configuration(const pk_keeper *keeper,
 // Imports the database of Port Keeper's predecessor, which is ~/.portmanager/ports.db and is only read;
 // otherwise as pk_keeper_import_json().
 //
-// Thread-safe. The caller frees report: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free report with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_import_predecessor(const pk_keeper *keeper,
                                      const char *path,
                                      const pk_import_options *options,
@@ -927,13 +927,13 @@ pk_code pk_keeper_import_predecessor(const pk_keeper *keeper,
 // Every export and import that the registry has kept, newest first, without the documents (a list of
 // Configuration).
 //
-// Thread-safe. The caller frees rows: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free rows with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_configurations(const pk_keeper *keeper, pk_result **rows, pk_error **err);
 
 // One of them with its document (SavedDocument). PK_INVALID_INPUT for an id that does not exist;
 // PK_DATABASE_CORRUPT when the document is not the one that was kept.
 //
-// Thread-safe. The caller frees configuration: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free configuration with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_configuration(const pk_keeper *keeper,
                                 int64_t id,
                                 pk_result **configuration,
@@ -941,7 +941,7 @@ pk_code pk_keeper_configuration(const pk_keeper *keeper,
 
 // Removes one of them. Claims and history are left alone. PK_INVALID_INPUT for an id that does not exist.
 //
-// Thread-safe. The caller frees err: pk_error_free().
+// Thread-safe. Free err with pk_error_free().
 pk_code pk_keeper_remove_configuration(const pk_keeper *keeper, int64_t id, pk_error **err);
 
 /* ---- Care of the database: backups, damage, size --------------------------------------------------------- */
@@ -956,7 +956,7 @@ pk_code pk_keeper_remove_configuration(const pk_keeper *keeper, int64_t id, pk_e
 //
 // `report` may be NULL; else it gets what was written (BackupReport).
 //
-// Thread-safe. The caller frees report: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free report with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_backup(const pk_keeper *keeper,
                          const char *path,
                          pk_progress_callback progress,
@@ -969,7 +969,7 @@ pk_code pk_keeper_backup(const pk_keeper *keeper,
 //
 // `report` may be NULL; else it gets what was changed (RestoreReport).
 //
-// Thread-safe. The caller frees report: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free report with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_restore(const pk_keeper *keeper,
                           const char *path,
                           pk_progress_callback progress,
@@ -980,7 +980,7 @@ pk_code pk_keeper_restore(const pk_keeper *keeper,
 // The registry as SQL that `sqlite3 new.db < dump.sql` reads back, piece by piece through `write`, which gets
 // `write_data`. What it got before an error is no whole dump. `progress` may be NULL.
 //
-// Thread-safe. The caller frees err: pk_error_free().
+// Thread-safe. Free err with pk_error_free().
 pk_code pk_keeper_dump(const pk_keeper *keeper,
                        pk_write_callback write,
                        void *write_data,
@@ -994,7 +994,7 @@ pk_code pk_keeper_dump(const pk_keeper *keeper,
 //
 // `report` may be NULL; else it gets how much was removed (PruneReport).
 //
-// Thread-safe. The caller frees report: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free report with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_prune(const pk_keeper *keeper,
                         uint64_t history_older_than_ms,
                         uint64_t scans_older_than_ms,
@@ -1007,7 +1007,7 @@ pk_code pk_keeper_prune(const pk_keeper *keeper,
 //
 // `report` may be NULL; else it gets what was gained (CompactReport).
 //
-// Thread-safe. The caller frees report: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free report with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_compact(const pk_keeper *keeper,
                           pk_progress_callback progress,
                           void *user_data,
@@ -1017,7 +1017,7 @@ pk_code pk_keeper_compact(const pk_keeper *keeper,
 // Looks for damage and changes nothing (a list of Finding); no row means that all is well. `progress` may be
 // NULL.
 //
-// Thread-safe. The caller frees findings: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free findings with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_verify(const pk_keeper *keeper,
                          pk_progress_callback progress,
                          void *user_data,
@@ -1026,7 +1026,7 @@ pk_code pk_keeper_verify(const pk_keeper *keeper,
 
 // How large the registry is (Stats).
 //
-// Thread-safe. The caller frees stats: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free stats with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_stats(const pk_keeper *keeper, pk_result **stats, pk_error **err);
 
 /* ---- Projects: what a folder is called ------------------------------------------------------------------- */
@@ -1034,7 +1034,7 @@ pk_code pk_keeper_stats(const pk_keeper *keeper, pk_result **stats, pk_error **e
 // The project that a folder belongs to (Project), found by its manifest and its git checkout. Its "id" is what
 // to reserve ports for. PK_INVALID_INPUT for what is no folder.
 //
-// Thread-safe. The caller frees project: pk_result_free(), err: pk_error_free().
+// Thread-safe. Free project with pk_result_free(), err with pk_error_free().
 pk_code pk_project_detect(const char *path,
                           pk_result **project,
                           pk_error **err);

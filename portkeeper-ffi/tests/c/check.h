@@ -77,6 +77,10 @@ int in_child(void (*body)(void));
 /* A child of nobody's here that listens on `port` and ends when *control is closed; its pid. */
 long stranger_on(uint16_t port, int *control);
 
+/* Whether a process can be told from its successors; an old valgrind does not let programs do so, and then
+ * Port Keeper signals nobody. */
+bool has_pidfds(void);
+
 void test_claims(void);
 void test_requests(void);
 void test_guards(void);

@@ -44,9 +44,12 @@ static void refused_by_the_registry(pk_keeper *keeper)
     listener = listen_on(port);
     FAILS(PK_PORT_IN_USE, pk_keeper_hold(keeper, port, &hold, &error));
     FAILS(PK_WRONG_LISTENER, pk_keeper_wait_ready(keeper, port, 4194303, 30000, NULL, &error));
-    REFUSED(PK_PROCESS_KILL_ERROR, pk_keeper_kill(keeper, port, 0, NULL, &error));
-    EXPECT(pk_error_pid(error) == getpid());
-    pk_error_free(error);
+    if (has_pidfds()) {
+        REFUSED(PK_PROCESS_KILL_ERROR, pk_keeper_kill(keeper, port, 0, NULL, &error));
+        EXPECT(pk_error_pid(error) == getpid());
+        pk_error_free(error);
+        error = NULL;
+    }
     close(listener);
     FAILS(PK_TIMEOUT, pk_keeper_wait_ready(keeper, port, 0, 1, NULL, &error));
 
@@ -169,7 +172,7 @@ static void without_space(void)
     char description[3001];
     pk_code code = PK_OK;
 
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0
         || mount("none", folder, "tmpfs", 0, "size=1m") != 0)
         _exit(98);
     memset(description, 'x', 3000);
