@@ -40,8 +40,10 @@ pub fn answer<T>(otherwise: T, question: impl FnOnce() -> T) -> T {
 fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         let text = text_of(panic.as_ref());
-        // What was thrown may panic again when it is dropped.
-        std::mem::forget(panic);
+        // What was thrown may panic once more when it is dropped; what that throws is given up.
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            std::mem::forget(again);
+        }
         text
     })
 }

@@ -36,9 +36,14 @@ pub fn built(name: &str) -> PathBuf {
 
 /// A folder with the library under the names that the linker and the loader look for.
 pub fn library_folder() -> tempfile::TempDir {
+    library_folder_of("libportkeeper.so")
+}
+
+/// The same with another library of the same name to the loader.
+pub fn library_folder_of(built_name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["libportkeeper.so", "libportkeeper.so.0"] {
-        symlink(built("libportkeeper.so"), folder.path().join(name)).unwrap();
+        symlink(built(built_name), folder.path().join(name)).unwrap();
     }
     folder
 }
@@ -47,13 +52,23 @@ pub fn c(name: &str) -> PathBuf {
     Path::new(CRATE).join("tests/c").join(name)
 }
 
+/// Compiles for the tests of `portkeeper-ffi/testing`, too, whose folder is another one.
+fn include() -> PathBuf {
+    let folder = Path::new(CRATE).join("include");
+    if folder.exists() {
+        folder
+    } else {
+        Path::new(CRATE).join("../include")
+    }
+}
+
 /// Compiles `sources` into the program `output` and links it with the shared library in `library`.
 pub fn compile(library: &Path, output: &Path, flags: &[&str], sources: &[PathBuf]) {
     let rpath = format!("-Wl,-rpath,{}", library.display());
     let mut command = Command::new("gcc");
     command
         .args(["-std=gnu11", "-g", "-O1", "-D_GNU_SOURCE", "-I"])
-        .arg(Path::new(CRATE).join("include"))
+        .arg(include())
         .args(WARNINGS)
         .args(flags)
         .args(sources)
