@@ -52,9 +52,10 @@ pub(crate) fn watch<'a>(callback: pk_progress_callback, user_data: *mut c_void) 
               }| {
             let name = name.get_or_insert_with(|| c_string(operation));
             // SAFETY: the caller's function, with the data that the caller wants it to have.
-            match unsafe { callback(user_data, name.as_ptr(), done, total) } {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
+            if unsafe { callback(user_data, name.as_ptr(), done, total) } {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
             }
         },
     )

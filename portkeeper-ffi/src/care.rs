@@ -146,7 +146,7 @@ pub unsafe extern "C" fn pk_keeper_verify(
         let keeper = given("keeper", keeper)?;
         let output = given("findings", findings)?;
         let found = keeper.keeper.verify(watch(progress, user_data))?;
-        output.write(Some(pk_result::of(&found)?));
+        output.write(pk_result::of(&found)?);
         Ok(())
     })
 }
@@ -161,7 +161,7 @@ pub extern "C" fn pk_keeper_stats(
     guard(err, || {
         let keeper = given("keeper", keeper)?;
         let output = given("stats", stats)?;
-        output.write(Some(pk_result::of(&keeper.keeper.stats()?)?));
+        output.write(pk_result::of(&keeper.keeper.stats()?)?);
         Ok(())
     })
 }

@@ -37,7 +37,7 @@ pub extern "C" fn pk_keeper_check(
                 let sentence = found.verdict.to_string();
                 record.insert("explanation".to_owned(), sentence.into());
             }
-            state.write(Some(pk_result::new(record)));
+            state.write(Some(Box::new(pk_result::new(record))));
         }
         verdict.write(found.verdict.code());
         Ok(())
@@ -56,7 +56,7 @@ pub extern "C" fn pk_keeper_get(
     guard(err, || {
         let keeper = given("keeper", keeper)?;
         let output = given("reservation", reservation)?;
-        output.write(Some(pk_result::of(&keeper.keeper.get(port)?)?));
+        output.write(pk_result::of(&keeper.keeper.get(port)?)?);
         Ok(())
     })
 }

@@ -73,7 +73,7 @@ pub(crate) unsafe fn slice<'a, T>(
 /// `count` texts in a row; `None` for NULL, which must have none.
 ///
 /// # Safety
-/// As [`slice`], and each text as [`text`].
+/// As [`slice()`], and each text as [`text()`].
 pub(crate) unsafe fn texts(
     name: &'static str,
     first: *const *const c_char,

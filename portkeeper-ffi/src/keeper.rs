@@ -28,9 +28,9 @@ pub struct pk_keeper {
 }
 
 impl pk_keeper {
-    fn new(keeper: Keeper) -> Box<Self> {
+    fn new(keeper: Keeper) -> Self {
         let path = c_string(&keeper.path().to_string_lossy());
-        Box::new(Self { keeper, path })
+        Self { keeper, path }
     }
 
     /// The engine's keeper.
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn pk_keeper_open(
         let output = given("keeper", keeper)?;
         // SAFETY: as the header says of its arguments.
         let options = unsafe { read(options)?.apply(text_or_null("path", path)?)? };
-        output.write(Some(pk_keeper::new(options.open()?)));
+        output.write(Some(Box::new(pk_keeper::new(options.open()?))));
         Ok(())
     })
 }
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn pk_keeper_interruptible(
         };
         let output = given("interruptible", interruptible)?;
         let keeper = keeper.interruptible(move || stop.asked());
-        output.write(Some(pk_keeper::new(keeper)));
+        output.write(Some(Box::new(pk_keeper::new(keeper))));
         Ok(())
     })
 }

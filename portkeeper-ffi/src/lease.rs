@@ -97,7 +97,7 @@ pub extern "C" fn pk_lease_reservations(
     guard(err, || {
         let lease = given("lease", lease)?;
         let output = given("reservations", reservations)?;
-        output.write(Some(pk_result::new(lease.reservations.clone())));
+        output.write(Some(Box::new(pk_result::new(lease.reservations.clone()))));
         Ok(())
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! `include/portkeeper.h` is made from this crate and says what each function does; the comments here
 //! are those of the header. Every exported function goes through [`guard`], where a panic ends, and
-//! takes its arguments through [`input`], where NULL and broken texts are refused. Records cross as
+//! takes its arguments through `input`, where NULL and broken texts are refused. Records cross as
 //! [`result::pk_result`], made from what the engine serializes, so that none of its fields is forgotten.
 
 // The Rust names are the names in C.

@@ -27,7 +27,7 @@ pub extern "C" fn pk_keeper_listeners(
     guard(err, || {
         let keeper = given("keeper", keeper)?;
         let output = given("listeners", listeners)?;
-        output.write(Some(pk_result::of(&keeper.keeper.listeners()?)?));
+        output.write(pk_result::of(&keeper.keeper.listeners()?)?);
         Ok(())
     })
 }

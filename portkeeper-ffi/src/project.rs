@@ -29,7 +29,7 @@ pub unsafe extern "C" fn pk_project_detect(
         if let Value::Object(record) = &mut record {
             record.insert("id".to_owned(), found.id().into());
         }
-        output.write(Some(pk_result::new(record)));
+        output.write(Some(Box::new(pk_result::new(record))));
         Ok(())
     })
 }

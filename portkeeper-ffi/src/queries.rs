@@ -31,7 +31,7 @@ pub unsafe extern "C" fn pk_keeper_list(
         let output = given("rows", rows)?;
         // SAFETY: as the header says of its arguments.
         let filter = unsafe { read(options)?.apply()? };
-        output.write(Some(pk_result::of(&keeper.keeper.list(filter)?)?));
+        output.write(pk_result::of(&keeper.keeper.list(filter)?)?);
         Ok(())
     })
 }
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn pk_keeper_history(
         };
         // SAFETY: as the header says of its arguments.
         let query = unsafe { read::<pk_history_options>(options)?.apply(query)? };
-        output.write(Some(pk_result::of(&keeper.keeper.history(query)?)?));
+        output.write(pk_result::of(&keeper.keeper.history(query)?)?);
         Ok(())
     })
 }
@@ -74,9 +74,7 @@ pub unsafe extern "C" fn pk_keeper_holder_at(
         let output = given("holder", holder)?;
         // SAFETY: as the header says of its arguments.
         let moment = time("moment", unsafe { text("moment", moment) }?)?;
-        output.write(Some(pk_result::of(
-            &keeper.keeper.holder_at(port, moment)?,
-        )?));
+        output.write(pk_result::of(&keeper.keeper.holder_at(port, moment)?)?);
         Ok(())
     })
 }
@@ -94,7 +92,7 @@ pub extern "C" fn pk_keeper_stale(
         let keeper = given("keeper", keeper)?;
         let output = given("rows", rows)?;
         let stale = keeper.keeper.stale(age(older_than_ms))?;
-        output.write(Some(pk_result::of(&stale)?));
+        output.write(pk_result::of(&stale)?);
         Ok(())
     })
 }
@@ -109,7 +107,7 @@ pub extern "C" fn pk_keeper_summary(
     guard(err, || {
         let keeper = given("keeper", keeper)?;
         let output = given("summary", summary)?;
-        output.write(Some(pk_result::of(&keeper.keeper.summary()?)?));
+        output.write(pk_result::of(&keeper.keeper.summary()?)?);
         Ok(())
     })
 }
@@ -124,7 +122,7 @@ pub extern "C" fn pk_keeper_projects(
     guard(err, || {
         let keeper = given("keeper", keeper)?;
         let output = given("projects", projects)?;
-        output.write(Some(pk_result::of(&keeper.keeper.projects()?)?));
+        output.write(pk_result::of(&keeper.keeper.projects()?)?);
         Ok(())
     })
 }

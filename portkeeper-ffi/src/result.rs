@@ -31,8 +31,8 @@ pub struct pk_result {
 
 impl pk_result {
     /// The rows of what the engine returned: its elements, itself, or none for `None`.
-    pub(crate) fn of(value: &impl Serialize) -> Result<Box<Self>> {
-        Ok(Self::new(Self::value(value)?))
+    pub(crate) fn of(value: &impl Serialize) -> Result<Option<Box<Self>>> {
+        Ok(Some(Box::new(Self::new(Self::value(value)?))))
     }
 
     pub(crate) fn value(value: &impl Serialize) -> Result<Value> {
@@ -46,12 +46,12 @@ impl pk_result {
         value: &impl Serialize,
     ) -> Result<()> {
         if let Some(output) = output {
-            output.write(Some(Self::of(value)?));
+            output.write(Self::of(value)?);
         }
         Ok(())
     }
 
-    pub(crate) fn new(value: Value) -> Box<Self> {
+    pub(crate) fn new(value: Value) -> Self {
         // Whether one row was a list or a record is known here only.
         let (rows, json) = match value {
             Value::Array(rows) => (rows, OnceLock::new()),
@@ -61,15 +61,15 @@ impl pk_result {
                 (vec![record], OnceLock::from(json))
             }
         };
-        Box::new(Self {
+        Self {
             rows,
             json,
             texts: Mutex::default(),
-        })
+        }
     }
 
     /// The same with the document's own text as its JSON.
-    pub(crate) fn with_json(value: Value, json: &str) -> Box<Self> {
+    pub(crate) fn with_json(value: Value, json: &str) -> Self {
         let mut result = Self::new(value);
         result.json = OnceLock::from(c_string(json));
         result

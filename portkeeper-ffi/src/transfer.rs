@@ -34,10 +34,8 @@ pub unsafe extern "C" fn pk_keeper_export(
         let request = unsafe { read::<pk_export_options>(options)?.apply()? };
         let document = keeper.keeper.export(request)?;
         let json = document.to_json()?;
-        output.write(Some(pk_result::with_json(
-            pk_result::value(&document)?,
-            &json,
-        )));
+        let result = pk_result::with_json(pk_result::value(&document)?, &json);
+        output.write(Some(Box::new(result)));
         Ok(())
     })
 }
@@ -131,7 +129,7 @@ pub extern "C" fn pk_keeper_configurations(
     guard(err, || {
         let keeper = given("keeper", keeper)?;
         let output = given("rows", rows)?;
-        output.write(Some(pk_result::of(&keeper.keeper.configurations()?)?));
+        output.write(pk_result::of(&keeper.keeper.configurations()?)?);
         Ok(())
     })
 }
@@ -148,7 +146,7 @@ pub extern "C" fn pk_keeper_configuration(
     guard(err, || {
         let keeper = given("keeper", keeper)?;
         let output = given("configuration", configuration)?;
-        output.write(Some(pk_result::of(&keeper.keeper.configuration(id)?)?));
+        output.write(pk_result::of(&keeper.keeper.configuration(id)?)?);
         Ok(())
     })
 }

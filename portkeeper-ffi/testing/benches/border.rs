@@ -1,5 +1,6 @@
 //! What the border costs: `pk_keeper_check` from C against `Keeper::check` from Rust, in one process, on one
 //! keeper, in turn: `cargo bench -p portkeeper-ffi-testing`. Exits with 1 when it costs more than promised.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 
 #[path = "../../tests/support/mod.rs"]
 mod support;

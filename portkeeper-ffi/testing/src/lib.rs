@@ -12,14 +12,14 @@ use portkeeper_core::{Error, ErrorKind};
 
 /// Panics within the border.
 #[unsafe(no_mangle)]
-#[allow(clippy::panic, reason = "what it is for")]
+#[allow(clippy::panic, clippy::missing_panics_doc, reason = "none leaves it")]
 pub extern "C" fn pk_test_panic(err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>) -> pk_code {
     guard::guard(err, || panic!("injected"))
 }
 
 /// Panics in a function that returns no code.
 #[unsafe(no_mangle)]
-#[allow(clippy::panic, reason = "what it is for")]
+#[allow(clippy::panic, clippy::missing_panics_doc, reason = "none leaves it")]
 pub extern "C" fn pk_test_panic_answer(otherwise: i32) -> i32 {
     guard::answer(otherwise, || panic!("injected"))
 }

@@ -1,4 +1,5 @@
 //! Runs the C program that needs the hooks.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 #![cfg(target_os = "linux")]
 
 #[path = "../../tests/support/mod.rs"]
