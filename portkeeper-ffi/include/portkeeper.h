@@ -19,7 +19,8 @@
  *             pk_error_free(error);
  *         }
  *         for (size_t row = 0; row < pk_result_count(rows); row++)
- *             printf("%" PRId64 " %s\n", pk_result_int(rows, row, "number"), pk_result_text(rows, row, "projectName"));
+ *             printf("%" PRId64 " %s\n", pk_result_int(rows, row, "number"),
+ *                    pk_result_text(rows, row, "projectName"));
  *         pk_result_free(rows);
  *         pk_keeper_free(keeper);
  *         return port == 0;
@@ -32,29 +33,32 @@
  *
  * Arguments
  *   NULL is PK_INVALID_INPUT, unless the function's comment says what it means. Texts are UTF-8, end with
- *   NUL, and are copied; text that is not UTF-8 is PK_INVALID_INPUT. Ports are wider than a port so that a
- *   wrong one is refused by its number. Words such as "random" are texts, flags numbers; no enum is passed by value.
+ *   NUL, and are copied; text that is not UTF-8 is PK_INVALID_INPUT. Ports are wider than a port, so that a
+ *   wrong one is refused by its number. Words such as "random" are texts, and flags are numbers; no enum is
+ *   passed by value.
  *
  * Options
- *   Structs of options begin with their size, which the initialiser sets; everything else is zero, and zero and
- *   NULL are the defaults:
+ *   Structs of options begin with their size, which the initialiser sets. Everything else is zero, and zero
+ *   and NULL are the defaults:
  *
  *     pk_request_options options = PK_REQUEST_OPTIONS_INIT;
  *     options.strategy = "random";
  *
- *   A program that was compiled with an older header has shorter structs, and is served as before. Options that
- *   the library is too old for are refused with PK_INVALID_INPUT. A pointer to options may be NULL: all defaults.
+ *   A program that was compiled with an older header has shorter structs, and is served as before. Options
+ *   that the library is too old for are refused with PK_INVALID_INPUT, where they are set. A pointer to
+ *   options may be NULL: all defaults.
  *
  * Ownership
- *   What a function writes through a pointer to a pointer belongs to the caller, who frees it exactly once with the one
- *   function named pk_<type>_free, which takes NULL as well. Freeing it twice, or using it after that, is a defect
- *   of the caller's that cannot be caught. What functions return directly (`const char *`, `const pk_lease *`) is
- *   not to be freed and lives as long as the object that was asked. Objects need not be freed in any order.
+ *   What a function writes through a pointer to a pointer belongs to the caller, who frees it exactly once
+ *   with the one function that is named pk_<type>_free, which takes NULL as well. Freeing it twice, or using
+ *   it after that, is a defect of the caller's that cannot be caught. What functions return directly, such as
+ *   `const char *` and `const pk_lease *`, is not to be freed and lives as long as the object that was asked.
+ *   Objects are freed in any order.
  *
  * Threads
- *   Every object may be used by several threads at once, but for freeing it. Operations on one keeper run beside
- *   one another. After fork(2) the child may use and free all of them; a lease, hold or bound port is a copy
- *   there, whose freeing ends no claim.
+ *   Every object may be used by several threads at once, but for freeing it. Operations on one keeper run
+ *   beside one another. After fork(2) the child may use and free what no other thread was using at that
+ *   moment; a lease, hold or bound port is a copy there, whose freeing ends no claim.
  *
  * Fields
  *   Records have these fields, read with pk_result_int() and pk_result_text(). Those in brackets are records, or
@@ -263,7 +267,7 @@ void pk_error_free(pk_error *error);
 
 // The rows of an answer: none, one record, or a list of them. Read-only.
 //
-// A field is found by its row, from 0, and its documented name (see "Fields" at the top of this header). A dot goes
+// A field is found by its row, from 0, and its name, see "Fields" at the top of this header. A dot goes
 // into a record or, with a number from 0, into a list: "lease.role", "tags.0",
 // "listeners.0.processes.0.pid". Where a row, name or element does not exist, the field is null.
 //

@@ -16,7 +16,7 @@ use crate::{guard::answer, input};
 
 /// The rows of an answer: none, one record, or a list of them. Read-only.
 ///
-/// A field is found by its row, from 0, and its documented name (see "Fields" at the top of this header). A dot goes
+/// A field is found by its row, from 0, and its name, see "Fields" at the top of this header. A dot goes
 /// into a record or, with a number from 0, into a list: "lease.role", "tags.0",
 /// "listeners.0.processes.0.pid". Where a row, name or element does not exist, the field is null.
 ///

@@ -66,7 +66,13 @@ fn every_case_holds() {
     fs::write(&source, table.finished()).unwrap();
     let library = library_folder();
     let program = folder.path().join("conformance");
-    let sources = [source, c("conformance.c"), c("support.c")];
+    let sources = [
+        source,
+        c("conformance.c"),
+        c("arguments.c"),
+        c("compare.c"),
+        c("support.c"),
+    ];
     let include = format!("-I{}", c("").display());
     compile(library.path(), &program, &[&include], &sources);
     let output = succeeds(&mut Command::new(program));

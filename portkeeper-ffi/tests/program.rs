@@ -12,7 +12,7 @@ use support::{
 };
 
 /// What is quick enough under valgrind for everybody's `cargo test`.
-const QUICK: [&str; 5] = ["guards", "results", "misuse", "options", "threads"];
+const QUICK: [&str; 4] = ["guards", "results", "misuse", "options"];
 
 struct Program {
     library: tempfile::TempDir,
@@ -101,7 +101,7 @@ fn valgrind_finds_nothing() {
         &format!("--log-file={}", log.display()),
     ]);
     if !is_full() {
-        command.args(QUICK).env("PORTKEEPER_C_ROUNDS", "2");
+        command.args(QUICK);
     }
     let child = command
         .stdout(std::process::Stdio::piped())

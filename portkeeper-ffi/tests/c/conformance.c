@@ -1,10 +1,6 @@
 /* Runs the table of cases that every language runs; see tests/conformance/README.md. */
 #include "conformance.h"
-#include "check.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,86 +20,8 @@ static struct {
     int listeners[LISTENERS];
     size_t listener_count;
     pid_t stranger_parent;
-    int64_t stranger;
     int stranger_input;
 } now;
-
-/* What a step gave. */
-struct outcome {
-    pk_code code;
-    pk_error *error;
-    pk_result *result;
-    const pk_lease *lease;
-    const pk_hold *hold;
-};
-
-/* A text with $pid and $stranger written out, in one of a few buffers that are used in turn. */
-static const char *expanded(const char *text)
-{
-    static char buffers[32][8192];
-    static size_t next;
-    char *out, *end;
-    if (text == NULL || strchr(text, '$') == NULL)
-        return text;
-    out = buffers[next++ % 32];
-    end = out;
-    while (*text != '\0') {
-        EXPECT(end - out < 8000);
-        if (strncmp(text, "$pid", 4) == 0) {
-            end += sprintf(end, "%lld", (long long)getpid());
-            text += 4;
-        } else if (strncmp(text, "$stranger", 9) == 0) {
-            end += sprintf(end, "%lld", (long long)now.stranger);
-            text += 9;
-        } else {
-            *end++ = *text++;
-        }
-    }
-    *end = '\0';
-    return out;
-}
-
-static const struct argument *find(const struct step *step, const char *name)
-{
-    for (size_t index = 0; index < step->argument_count; index++)
-        if (strcmp(step->arguments[index].name, name) == 0)
-            return &step->arguments[index];
-    return NULL;
-}
-
-static const char *text(const struct step *step, const char *name)
-{
-    const struct argument *argument = find(step, name);
-    return argument == NULL ? NULL : expanded(argument->text);
-}
-
-static int64_t number(const struct step *step, const char *name, int64_t otherwise)
-{
-    const struct argument *argument = find(step, name);
-    if (argument == NULL)
-        return otherwise;
-    return argument->text == NULL ? argument->number : strtoll(expanded(argument->text), NULL, 10);
-}
-
-static int64_t range_end(const struct step *step, size_t end)
-{
-    const struct argument *range = find(step, "range");
-    return range == NULL ? 0 : range->numbers[end];
-}
-
-static uint64_t milliseconds(const struct step *step, const char *name, uint64_t otherwise)
-{
-    return find(step, name) == NULL ? otherwise : (uint64_t)number(step, name, 0);
-}
-
-static size_t texts(const struct step *step, const char *name, const char *const **first)
-{
-    /* NULL is "not given", which an empty list is not. */
-    static const char *const none[1];
-    const struct argument *argument = find(step, name);
-    *first = argument == NULL ? NULL : argument->count == 0 ? none : argument->texts;
-    return argument == NULL ? 0 : argument->count;
-}
 
 static bool no_further(void *data, const char *operation, uint64_t done, uint64_t total)
 {
@@ -331,7 +249,7 @@ static pk_code have_a_stranger(const struct step *step)
 {
     int input[2], output[2];
     char port[8], line[32] = "";
-    ssize_t length;
+    size_t length = 0;
     snprintf(port, sizeof port, "%u", (unsigned)(uint16_t)number(step, "port", 0));
     EXPECT(pipe(input) == 0 && pipe(output) == 0);
     now.stranger_parent = fork();
@@ -346,11 +264,11 @@ static pk_code have_a_stranger(const struct step *step)
     }
     close(input[0]);
     close(output[1]);
-    /* The line is short and written at once. */
-    length = read(output[0], line, sizeof line - 1);
-    EXPECT(length > 0 && line[length - 1] == '\n');
+    do {
+        EXPECT(length < sizeof line - 1 && read(output[0], line + length, 1) == 1);
+    } while (line[length++] != '\n');
     close(output[0]);
-    now.stranger = strtoll(line, NULL, 10);
+    stranger = strtoll(line, NULL, 10);
     now.stranger_input = input[1];
     return PK_OK;
 }
@@ -425,109 +343,6 @@ static pk_code run(const struct step *step, struct outcome *out)
     IS("write") return write_file(step);
     fprintf(stderr, "%s is no operation\n", operation);
     exit(1);
-}
-
-/* One field, wherever the outcome has it. */
-struct field {
-    bool is_null;
-    int64_t number;
-    const char *text;
-    size_t length;
-};
-
-static struct field of_number(int64_t number)
-{
-    static char buffers[4][24];
-    static size_t next;
-    struct field field = { false, number, NULL, 0 };
-    char *buffer = buffers[next++ % 4];
-    snprintf(buffer, sizeof buffers[0], "%lld", (long long)number);
-    field.text = buffer;
-    return field;
-}
-
-static struct field of_result(const pk_result *result, size_t row, const char *name)
-{
-    struct field field;
-    field.is_null = pk_result_is_null(result, row, name);
-    field.number = pk_result_int(result, row, name);
-    field.text = pk_result_text(result, row, name);
-    field.length = pk_result_length(result, row, name);
-    return field;
-}
-
-static struct field of_error(const pk_error *error, const char *name)
-{
-    struct field field = { true, 0, NULL, 0 };
-    if (strcmp(name, "code") == 0)
-        field.text = pk_error_name(error);
-    else if (strcmp(name, "message") == 0)
-        field.text = pk_error_message(error);
-    else if (strcmp(name, "project") == 0)
-        field.text = pk_error_project(error);
-    else if (strcmp(name, "port") == 0)
-        field = of_number(pk_error_port(error));
-    else if (strcmp(name, "pid") == 0)
-        field = of_number(pk_error_pid(error));
-    else if (strcmp(name, "nextFree") == 0)
-        field = of_number(pk_error_next_free(error));
-    else
-        EXPECT(!"a fact of an error");
-    field.is_null = field.text == NULL || strcmp(field.text, "0") == 0;
-    return field;
-}
-
-/* Guards show as {"port", "ports", "reservations"}. */
-static struct field of_guard(const struct outcome *out, const char *name)
-{
-    struct field field = { false, 0, "", 0 };
-    if (strcmp(name, "port") == 0)
-        return of_number(out->hold != NULL ? pk_hold_port(out->hold) : pk_lease_port(out->lease, 0));
-    EXPECT(out->lease != NULL);
-    field.length = pk_lease_count(out->lease);
-    if (strncmp(name, "ports.", 6) == 0)
-        return of_number(pk_lease_port(out->lease, strtoul(name + 6, NULL, 10)));
-    if (strncmp(name, "reservations.", 13) == 0) {
-        char *rest = NULL;
-        size_t row = strtoul(name + 13, &rest, 10);
-        if (*rest == '.')
-            return of_result(out->result, row, rest + 1);
-        field.is_null = row >= pk_result_count(out->result);
-        return field;
-    }
-    EXPECT(strcmp(name, "ports") == 0 || strcmp(name, "reservations") == 0);
-    return field;
-}
-
-static bool matches(const struct outcome *out, const struct check *check)
-{
-    struct field field;
-    if (check->expectation == HAS_ROWS)
-        return check->number < 0 ? pk_result_count(out->result) > 0
-                                 : pk_result_count(out->result) == (size_t)check->number;
-    if (out->error != NULL)
-        field = of_error(out->error, check->field);
-    else if (out->lease != NULL || out->hold != NULL)
-        field = of_guard(out, check->field);
-    else
-        field = of_result(out->result, check->row, check->field);
-    fprintf(stderr, "%s: found %s\n", check->field, field.is_null ? "null" : field.text);
-    switch (check->expectation) {
-    case IS_NULL:
-        return field.is_null;
-    case IS_SOMETHING:
-        return !field.is_null;
-    case IS_NUMBER:
-        return !field.is_null
-               && field.number == (check->text == NULL ? check->number : strtoll(expanded(check->text), NULL, 10));
-    case IS_TEXT:
-        return !field.is_null && strcmp(field.text, expanded(check->text)) == 0;
-    case HAS_LENGTH:
-        return !field.is_null && field.length == (size_t)check->number;
-    case HAS_ROWS:
-        break;
-    }
-    return false;
 }
 
 static void run_step(const struct test_case *test, size_t index)

@@ -2,9 +2,7 @@
 #ifndef CONFORMANCE_H
 #define CONFORMANCE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "check.h"
 
 /* An argument: a number, a text, or several of one of them. */
 struct argument {
@@ -50,5 +48,28 @@ extern const struct test_case table[];
 extern const size_t table_length;
 /* Where stranger.py is. */
 extern const char *const stranger_script;
+
+/* What a step gave. */
+struct outcome {
+    pk_code code;
+    pk_error *error;
+    pk_result *result;
+    const pk_lease *lease;
+    const pk_hold *hold;
+};
+
+/* The pid of the last stranger. */
+extern int64_t stranger;
+
+const struct argument *find(const struct step *step, const char *name);
+const char *text(const struct step *step, const char *name);
+int64_t number(const struct step *step, const char *name, int64_t otherwise);
+uint64_t milliseconds(const struct step *step, const char *name, uint64_t otherwise);
+int64_t range_end(const struct step *step, size_t end);
+size_t texts(const struct step *step, const char *name, const char *const **first);
+/* A text with $pid and $stranger written out, in one of a few buffers that are used in turn. */
+const char *expanded(const char *text);
+/* Whether the outcome is as expected. */
+bool matches(const struct outcome *out, const struct check *check);
 
 #endif
