@@ -140,7 +140,8 @@ fn every_field_is_documented() {
     fields!(ScanReport {
         scanned_at,
         listeners,
-        changes
+        changes,
+        source
     });
     fields!(StatusChange {
         port,

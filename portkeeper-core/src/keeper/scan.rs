@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use chrono::TimeDelta;
 use rusqlite::Connection;
 use serde_json::json;
 
 use crate::{
     error::Result,
-    host::Wanted,
+    host::{Earlier, Look, Wanted},
     keeper::{Journal, Keeper, sweep::settle},
     model::{Details, Reservation, ScanReport, Socket, Status, StatusChange},
     rules::{self, Transition},
@@ -18,9 +19,16 @@ use crate::{
     },
 };
 
+/// How long a socket that nobody had is taken for one that nobody has. Another process would have to be
+/// handed it, or to be let in where it may not look, to make that wrong.
+const UNOWNED_FOR: TimeDelta = TimeDelta::minutes(10);
+
 impl Keeper {
     /// Every TCP listener and UDP socket of this machine with its owner, by port, protocol and
     /// address. Nothing is written.
+    ///
+    /// Finds every process of each socket, which takes a look at every open file of every process:
+    /// [`scan`](Self::scan) is many times cheaper and finds one at least.
     ///
     /// ```
     /// # let keeper = portkeeper_core::Keeper::in_memory()?;
@@ -40,6 +48,8 @@ impl Keeper {
     /// in use, one whose port does not is reserved, and one whose owner or time has ended is free or,
     /// where another process listens, that one's. Each transition has its history entry.
     ///
+    /// Owners are first looked for where the last scan found them, of this process or another one.
+    ///
     /// The look itself holds no lock. A claim that somebody changed after the look began is left
     /// for the next scan: what was seen may be older than the claim.
     ///
@@ -58,14 +68,19 @@ impl Keeper {
     /// ```
     pub fn scan(&self) -> Result<ScanReport> {
         let before = self.store.read_one(|db| Ok(history::newest(db)?))?;
-        let listeners = self.listeners()?;
+        let earlier = self.earlier(None)?;
+        let Look {
+            sockets: listeners,
+            source,
+            holders,
+        } = self.host.look(Wanted::Listeners, &earlier)?;
         let leased = self.store.read_one(|db| Ok(ports::conditional(db)?))?;
         let ended = self.ended(&leased, Some(&listeners))?;
         let (scanned_at, changes) =
             self.store
                 .write(self.durability(Durability::Normal), |tx| {
                     let journal = Journal::new(self);
-                    scans::replace(tx, &listeners, journal.now)?;
+                    scans::replace(tx, &listeners, &holders, (journal.now, self.host.user()))?;
                     let mut changes = settle(tx, &journal, &ended)?;
                     changes.extend(follow(tx, &journal, &listeners, before)?);
                     changes.sort_unstable_by_key(|change| change.port);
@@ -75,7 +90,15 @@ impl Keeper {
             scanned_at,
             listeners,
             changes,
+            source,
         })
+    }
+
+    /// What the last scan saw on `port`, or on every port.
+    pub(super) fn earlier(&self, port: Option<u16>) -> Result<Earlier> {
+        let since = self.host.now() - UNOWNED_FOR;
+        self.store
+            .read_one(|db| Ok(scans::earlier(db, port, since, self.host.user())?))
     }
 }
 

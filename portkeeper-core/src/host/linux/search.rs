@@ -1,0 +1,260 @@
+//! Who has which socket open.
+//!
+//! Nothing leads from a socket to its processes, and a socket may be open in many of them, so that the
+//! only complete answer is to read every descriptor of every process. Mostly one owner is enough, and then
+//! there are shorter ways: to look first where a socket was last time, then in the newest processes, and to
+//! stop when each socket has somebody. What remains to be read is read by several threads.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use rustix::io::Errno;
+
+use super::{descriptors::Tables, process, stat::Stat, visibility};
+use crate::{
+    error::{Error, Result},
+    host::{Earlier, Known, owners::Holders},
+    model::Owner,
+};
+
+/// A new server is mostly among so many of the newest processes, which are read before threads start.
+const NEWEST: usize = 16;
+/// Below this number of processes a thread takes longer to start than to read them.
+const WORTH_A_THREAD: usize = 64;
+/// More threads than this wait for the kernel's locks, and not for processors.
+const MOST_THREADS: usize = 8;
+
+/// How many of a socket's processes to find.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Effort<'a> {
+    /// Every one.
+    All,
+    /// At least one, where there is one, and those of its ancestors that have the socket too: a server's
+    /// first process and not only a worker. What was seen earlier is tried first.
+    First(&'a Earlier),
+}
+
+/// Finds the processes that have these sockets open.
+pub(super) fn holders(
+    inodes: impl IntoIterator<Item = u64>,
+    effort: Effort<'_>,
+) -> Result<Holders> {
+    let wanted: HashSet<u64> = inodes.into_iter().collect();
+    if wanted.is_empty() {
+        return Ok(Holders::default());
+    }
+    if !visibility::proc_is_ours() {
+        return Ok(Holders {
+            everything_was_seen: false,
+            ..Holders::default()
+        });
+    }
+    let unreadable = |error| Error::ScanFailed(format!("/proc could not be read: {error}"));
+    let mut search = Search {
+        tables: Tables::open().map_err(unreadable)?,
+        missing: AtomicUsize::new(match effort {
+            Effort::All => usize::MAX,
+            Effort::First(_) => wanted.len(),
+        }),
+        wanted,
+        found: Mutex::default(),
+        given_up: HashMap::new(),
+    };
+    if let Effort::First(earlier) = effort {
+        search.verify(&earlier.holders);
+        search.give_up(&earlier.unowned);
+    }
+    if !search.is_over() {
+        let verified: HashSet<u64> = search.found().by_inode.keys().copied().collect();
+        let processes = search.tables.processes().map_err(unreadable)?;
+        let (newest, older) = processes.split_at(NEWEST.min(processes.len()));
+        search.walk(newest);
+        search.walk(older);
+        if matches!(effort, Effort::First(_)) {
+            search.climb(&verified);
+        }
+    }
+    Ok(search.into_holders())
+}
+
+/// What the threads of one search share.
+struct Search {
+    tables: Tables,
+    wanted: HashSet<u64>,
+    found: Mutex<Found>,
+    /// How many sockets are still to be found. At 0 the search is over, which it never is where
+    /// everybody is to be found.
+    missing: AtomicUsize,
+    /// What is not looked for, and what is known of it instead.
+    given_up: HashMap<u64, Owner>,
+}
+
+#[derive(Default)]
+struct Found {
+    by_inode: HashMap<u64, Vec<Known>>,
+    /// The processes whose descriptors may not be read.
+    refused: Vec<u32>,
+}
+
+impl Search {
+    fn is_over(&self) -> bool {
+        self.missing.load(Ordering::Relaxed) == 0
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, known: Known) {
+        let mut found = self.found();
+        let holders = found.by_inode.entry(known.inode).or_default();
+        // What was given up is not counted, and may turn up nevertheless.
+        if holders.is_empty() && !self.given_up.contains_key(&known.inode) {
+            self.missing.fetch_sub(1, Ordering::Relaxed);
+        }
+        if holders.iter().all(|other| other.pid != known.pid) {
+            holders.push(known);
+        }
+    }
+
+    /// Looks where the sockets were.
+    fn verify(&self, earlier: &[Known]) {
+        for known in earlier {
+            if self.wanted.contains(&known.inode) && self.tables.has(known) {
+                self.note(*known);
+            }
+        }
+    }
+
+    /// Does not look for those that were looked for everywhere not long ago.
+    fn give_up(&mut self, unowned: &[(u64, Owner)]) {
+        let found = self.found();
+        let is_given_up = |(inode, _): &(u64, Owner)| {
+            self.wanted.contains(inode) && !found.by_inode.contains_key(inode)
+        };
+        let given_up: HashMap<u64, Owner> = unowned.iter().copied().filter(is_given_up).collect();
+        drop(found);
+        self.missing.fetch_sub(given_up.len(), Ordering::Relaxed);
+        self.given_up = given_up;
+    }
+
+    /// Reads these processes, with the help of threads where they are many.
+    fn walk(&self, processes: &[u32]) {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while !self.is_over()
+                && let Some(pid) = processes.get(next.fetch_add(1, Ordering::Relaxed))
+            {
+                self.read(*pid);
+            }
+        };
+        if processes.len() < WORTH_A_THREAD || self.is_over() {
+            return work();
+        }
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            for _ in 1..threads.min(MOST_THREADS) {
+                // Where no thread can be had, this one does it all.
+                let _ = thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+    }
+
+    fn read(&self, pid: u32) {
+        let outcome = self.tables.each_socket(pid, |inode, fd| {
+            if self.wanted.contains(&inode) {
+                self.note(Known { inode, pid, fd });
+            }
+            until(self.is_over())
+        });
+        match outcome {
+            Ok(()) | Err(Errno::NOENT | Errno::SRCH) => {}
+            Err(_) => self.found().refused.push(pid),
+        }
+    }
+
+    /// Goes from each process that was found to its parent, as long as that has the same socket. Where
+    /// a socket was last time is where it was climbed to.
+    fn climb(&self, verified: &HashSet<u64>) {
+        let found = self.found().by_inode.clone();
+        // Most servers have the same parent, a shell or a supervisor, which is read once.
+        let mut sockets: HashMap<u32, HashMap<u64, Known>> = HashMap::new();
+        let mut parents: HashMap<u32, Option<u32>> = HashMap::new();
+        for (inode, holders) in found {
+            if verified.contains(&inode) {
+                continue;
+            }
+            for holder in holders {
+                let mut pid = holder.pid;
+                while let Some(parent) = *parents.entry(pid).or_insert_with(|| parent(pid))
+                    && let Some(known) = sockets
+                        .entry(parent)
+                        .or_insert_with(|| self.sockets_of(parent))
+                        .get(&inode)
+                {
+                    self.note(*known);
+                    pid = parent;
+                }
+            }
+        }
+    }
+
+    /// The wanted sockets that a process has open.
+    fn sockets_of(&self, pid: u32) -> HashMap<u64, Known> {
+        let mut sockets = HashMap::new();
+        let _ = self.tables.each_socket(pid, |inode, fd| {
+            if self.wanted.contains(&inode) {
+                sockets.insert(inode, Known { inode, pid, fd });
+            }
+            until(sockets.len() == self.wanted.len())
+        });
+        sockets
+    }
+
+    fn into_holders(self) -> Holders {
+        let given_up = self.given_up;
+        let Found { by_inode, refused } = self
+            .found
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_settled = |inode| by_inode.contains_key(inode) || given_up.contains_key(inode);
+        let all_are_settled = self.wanted.iter().all(is_settled);
+        Holders {
+            everything_was_seen: all_are_settled || nothing_was_hidden(&refused),
+            by_inode,
+            given_up,
+        }
+    }
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let kin = process::kin(pid)?;
+    (kin.parent != 0).then_some(kin.parent)
+}
+
+fn until(over: bool) -> ControlFlow<()> {
+    if over {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether no process that has open files was kept from view.
+fn nothing_was_hidden(refused: &[u32]) -> bool {
+    !visibility::hides_processes()
+        && refused.iter().all(|pid| {
+            std::fs::read(format!("/proc/{pid}/stat")).map_or_else(
+                |error| error.kind() == std::io::ErrorKind::NotFound,
+                |line| Stat::parse(&line).is_some_and(|stat| stat.has_no_files()),
+            )
+        })
+}
