@@ -77,7 +77,7 @@
  *   Holder            port projectName status entry [HistoryEntry]
  *   Summary           reserved_count in_use_count free_count total_count
  *   ProjectPorts      projectName ports activeCount
- *   ScanReport        scannedAt listeners [Socket] changes [StatusChange]
+ *   ScanReport        scannedAt listeners [Socket] changes [StatusChange] source
  *   StatusChange      port projectName from to process [Process]
  *   KillReport        port killed [KilledProcess] reservation [Reservation]
  *   KilledProcess     pid name forced
@@ -331,7 +331,9 @@ typedef bool (*pk_stop_callback)(void *user_data);
 // lives as long as the call; `total` may be 0 at the beginning, and grow. Returns true to go on, and false
 // to stop the operation with PK_CANCELLED, which undoes what it did unless its comment says more.
 //
-// It must not use the keeper that the operation runs on, nor leave by an exception or a longjmp.
+// It may read through the same keeper. A write to the same registry would wait for the operation that called
+// it, and is PK_UNSUPPORTED; of a registry in memory, so is every use. It must not leave by an exception or a
+// longjmp.
 typedef bool (*pk_progress_callback)(void *user_data, const char *operation, uint64_t done, uint64_t total);
 
 // Takes the next `length` bytes of a text, which live as long as the call and do not end with NUL. Returns

@@ -15,7 +15,9 @@ use crate::result::c_string;
 /// lives as long as the call; `total` may be 0 at the beginning, and grow. Returns true to go on, and false
 /// to stop the operation with PK_CANCELLED, which undoes what it did unless its comment says more.
 ///
-/// It must not use the keeper that the operation runs on, nor leave by an exception or a longjmp.
+/// It may read through the same keeper. A write to the same registry would wait for the operation that called
+/// it, and is PK_UNSUPPORTED; of a registry in memory, so is every use. It must not leave by an exception or a
+/// longjmp.
 pub type pk_progress_callback = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,

@@ -71,33 +71,67 @@ static void patch(const char *path, long offset, const char *bytes, size_t count
     EXPECT(fwrite(bytes, 1, count, file) == count && fclose(file) == 0);
 }
 
-static bool reserve_meanwhile(void *path, const char *operation, uint64_t done, uint64_t total)
+static int start[2], finished[2];
+
+/* Another process, which writes while this one is in the middle of an import. */
+static pid_t other_writer(const char *path)
 {
-    pk_open_options options = PK_OPEN_OPTIONS_INIT;
-    pk_keeper *other = NULL;
+    pid_t child;
+    EXPECT(pipe(start) == 0 && pipe(finished) == 0);
+    fflush(NULL);
+    child = fork();
+    EXPECT(child >= 0);
+    if (child == 0) {
+        pk_open_options options = PK_OPEN_OPTIONS_INIT;
+        pk_keeper *keeper = NULL;
+        pk_error *error = NULL;
+        char go = 0;
+        close(start[1]);
+        EXPECT(read(start[0], &go, 1) == 1);
+        options.busy_timeout_ms = 1;
+        OK(pk_keeper_open(path, &options, &keeper, &error));
+        FAILS(PK_DATABASE_BUSY, pk_keeper_reserve(keeper, 23999, "shop", NULL, NULL, &error));
+        pk_keeper_free(keeper);
+        EXPECT(write(finished[1], "y", 1) == 1);
+        _exit(0);
+    }
+    close(start[0]);
+    close(finished[1]);
+    return child;
+}
+
+static bool write_meanwhile(void *keeper, const char *operation, uint64_t done, uint64_t total)
+{
     pk_error *error = NULL;
+    char answer = 0;
     (void)operation, (void)done;
     if (total == 0)
         return true;
-    options.busy_timeout_ms = 1;
-    OK(pk_keeper_open(path, &options, &other, &error));
-    FAILS(PK_DATABASE_BUSY, pk_keeper_reserve(other, 23999, "shop", NULL, NULL, &error));
-    pk_keeper_free(other);
+    /* This one would wait for itself. */
+    FAILS(PK_UNSUPPORTED, pk_keeper_reserve(keeper, 23999, "shop", NULL, NULL, &error));
+    EXPECT(write(start[1], "g", 1) == 1);
+    EXPECT(read(finished[0], &answer, 1) == 1);
     return false;
 }
 
 static void refused_by_the_file(void)
 {
     pk_keeper *keeper = NULL;
+    pid_t writer;
+    int status = -1;
     pk_error *error = NULL;
     char *path = in_folder("kinds-file.db");
     const char *document = "{\"version\": \"1.0\", \"ports\": [{\"number\": 23998, \"projectName\": \"shop\"}]}";
 
     FAILS(PK_DATABASE_ERROR, pk_keeper_open(folder, NULL, &keeper, &error));
+    writer = other_writer(path);
     keeper = new_keeper("kinds-file.db");
-    FAILS(PK_CANCELLED, pk_keeper_import_json(keeper, document, NULL, reserve_meanwhile, path, NULL, &error));
+    FAILS(PK_CANCELLED, pk_keeper_import_json(keeper, document, NULL, write_meanwhile, keeper, NULL, &error));
+    EXPECT(waitpid(writer, &status, 0) == writer && status == 0);
     pk_keeper_free(keeper);
     keeper = NULL;
+    close(start[1]);
+    close(finished[0]);
 
     /* The version that the header of the file says, and then the program that it belongs to. */
     patch(path, 60, "\x7f\0\0\0", 4);
