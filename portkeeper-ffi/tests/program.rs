@@ -12,7 +12,7 @@ use support::{
 };
 
 /// What is quick enough under valgrind for everybody's `cargo test`.
-const QUICK: [&str; 4] = ["guards", "results", "misuse", "options"];
+const QUICK: [&str; 3] = ["guards", "results", "misuse"];
 
 struct Program {
     library: tempfile::TempDir,
