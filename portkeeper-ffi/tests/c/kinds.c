@@ -74,7 +74,7 @@ static void patch(const char *path, long offset, const char *bytes, size_t count
 static int start[2], finished[2];
 
 /* Another process, which writes while this one is in the middle of an import. */
-static pid_t other_writer(const char *path)
+static pid_t other_writer(char *path)
 {
     pid_t child;
     EXPECT(pipe(start) == 0 && pipe(finished) == 0);
@@ -93,6 +93,8 @@ static pid_t other_writer(const char *path)
         FAILS(PK_DATABASE_BUSY, pk_keeper_reserve(keeper, 23999, "shop", NULL, NULL, &error));
         pk_keeper_free(keeper);
         EXPECT(write(finished[1], "y", 1) == 1);
+        /* Its own copy, which nobody else frees. */
+        free(path);
         _exit(0);
     }
     close(start[0]);
