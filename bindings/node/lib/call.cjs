@@ -1,0 +1,108 @@
+'use strict'
+
+// Calls into the addon. Its threads are its own: libuv has four, for every file and name lookup too.
+
+const native = require('./native.cjs')
+const { PortkeeperError, invalid, abortError, settle } = require('./error.cjs')
+
+const pending = new Map()
+let last = 0
+let alive = null
+
+const bridge = new native.Bridge((id, message) => {
+  const call = pending.get(id)
+  if (!call) return
+  if ('operation' in message) return call.progress(message)
+  pending.delete(id)
+  if (pending.size === 0) {
+    clearInterval(alive)
+    alive = null
+  }
+  call.settle(message)
+})
+
+/** Starts work of the addon. The process stays alive for a pending call, and for nothing else. */
+function start(begin, progress = () => {}) {
+  return new Promise((resolve, reject) => {
+    last = (last + 1) >>> 0
+    const id = last
+    const refused = begin(id)
+    if (refused) return reject(new PortkeeperError(refused.error))
+    alive ??= setInterval(() => {}, 0x7fffffff)
+    pending.set(id, {
+      progress,
+      settle(outcome) {
+        if (outcome.error) reject(new PortkeeperError(outcome.error))
+        else resolve(outcome.value)
+      },
+    })
+  })
+}
+
+/** Options as an own object; anything but a plain one is an error. */
+function plain(options, what = 'options') {
+  if (options === undefined) return {}
+  const isObject = options !== null && typeof options === 'object' && !Array.isArray(options)
+  if (!isObject) throw invalid(what, Array.isArray(options) ? 'an array' : options, 'is not an object')
+  return { ...options }
+}
+
+/** The arguments of a call: its options, and what has a place of its own, which no option may replace. */
+function merge(options, placed) {
+  for (const name of Object.keys(placed)) {
+    if (name in options) throw invalid('option', name, 'is an argument of its own')
+  }
+  return Object.assign(options, placed)
+}
+
+/** Calls an operation; `options` may have a `signal`, and where it is `long`, `onProgress`. */
+async function call(registry, operation, options, placed = {}, long = false) {
+  const { signal, ...rest } = plain(options)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalid('signal', typeof signal, 'is not an AbortSignal')
+  }
+  let onProgress
+  if (long) {
+    onProgress = rest.onProgress
+    delete rest.onProgress
+    if (onProgress !== undefined && typeof onProgress !== 'function') {
+      throw invalid('onProgress', typeof onProgress, 'is not a function')
+    }
+  }
+  const args = merge(rest, placed)
+  if (!signal && !onProgress) return start((id) => bridge.call(id, registry, operation, args, null))
+  if (signal?.aborted) throw abortError(signal)
+
+  const stop = new native.Stop()
+  const abort = () => stop.stop()
+  signal?.addEventListener('abort', abort, { once: true })
+  let thrown = null
+  const progress = (report) => {
+    if (!onProgress || thrown) return
+    try {
+      onProgress(report)
+    } catch (error) {
+      thrown = { error }
+      stop.stop()
+    }
+  }
+  try {
+    return await start((id) => bridge.call(id, registry, operation, args, stop), progress)
+  } catch (error) {
+    if (error.code !== 'CANCELLED') throw error
+    if (thrown) throw thrown.error
+    throw signal?.aborted ? abortError(signal) : error
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
+}
+
+function callSync(registry, operation, options, placed = {}) {
+  return settle(bridge.callSync(registry, operation, merge(plain(options), placed)))
+}
+
+const open = (options) => start((id) => bridge.open(id, plain(options)))
+const openSync = (options) => settle(bridge.openSync(plain(options)))
+const detectProject = (path) => settle(native.detectProject(path))
+
+module.exports = { call, callSync, open, openSync, detectProject, plain }

@@ -1,0 +1,2 @@
+'use strict'
+module.exports = { devPort: async () => { throw new Error('soon') } }
