@@ -281,8 +281,14 @@ impl HistoryQuery {
 
     /// Only what is older than `entry`, the last one of the page before.
     #[must_use]
-    pub fn before(mut self, entry: &HistoryEntry) -> Self {
-        self.before = Some((entry.performed_at, entry.id));
+    pub fn before(self, entry: &HistoryEntry) -> Self {
+        self.before_place(entry.performed_at, entry.id)
+    }
+
+    /// The same, where only the entry's time and id are at hand.
+    #[must_use]
+    pub fn before_place(mut self, performed_at: DateTime<Utc>, id: i64) -> Self {
+        self.before = Some((performed_at, id));
         self
     }
 
