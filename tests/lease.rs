@@ -209,6 +209,45 @@ fn a_server_that_outlives_its_owner_keeps_the_port() {
 }
 
 #[test]
+fn a_lasting_claim_is_not_in_use_when_its_user_has_ended() {
+    const TEST: &str = "a_lasting_claim_is_not_in_use_when_its_user_has_ended";
+    const USED: (Action, &str) = (Action::InUse, "listener found");
+    if serve() {
+        return;
+    }
+    let (_folder, path) = registry();
+    let keeper = Keeper::open_at(&path).unwrap();
+    for (only, end, reason) in [
+        (13_500, "kill", "its process ended"),
+        (13_501, "drop", "its lease was given back"),
+    ] {
+        let port = keeper.request(request(only..=only).role(end)).unwrap()[0].number;
+        let mut user = Agent::start(TEST, &path);
+        assert_eq!(user.number(&format!("lease {only}-{only} {end}")), port);
+        assert_eq!(user.ask(&format!("listen {port}")), "up");
+        keeper.scan().unwrap();
+        let row = keeper.get(port).unwrap().unwrap();
+        assert_eq!((row.status, row.pid), (Status::InUse, Some(user.pid())));
+
+        if end == "kill" {
+            user.kill();
+            // Whoever asks for a port sweeps; nobody needs to scan.
+            let other = PortRequest::new("blog").range(only..=only);
+            keeper.request(other).unwrap_err();
+        } else {
+            assert_eq!(user.ask("drop"), "dropped");
+        }
+        let row = keeper.get(port).unwrap().unwrap();
+        assert_eq!((row.status, row.pid), (Status::Reserved, None));
+        assert_eq!((row.role(), row.owner()), (Some(end), None));
+        let expected = [GRANTED, USED, (Action::Reserved, reason)];
+        check_story(&keeper, port, &expected);
+        keeper.scan().unwrap();
+        check_story(&keeper, port, &expected);
+    }
+}
+
+#[test]
 fn time_ends_a_lease_whatever_became_of_its_process() {
     let host = Arc::new(Altered::default());
     let (_folder, path) = registry();

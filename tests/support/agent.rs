@@ -8,6 +8,7 @@ use std::{
     any::Any,
     env,
     io::{BufRead, BufReader, Write, stdin, stdout},
+    net::TcpListener,
     ops::RangeInclusive,
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -163,6 +164,12 @@ fn obey(keeper: &Keeper, words: &[&str], kept: &mut Vec<Box<dyn Any>>) -> Result
         ["drop"] => {
             kept.clear();
             "dropped".to_owned()
+        }
+        // A server that does not outlive this process.
+        ["listen", port] => {
+            let address = ("127.0.0.1", number(port));
+            kept.push(Box::new(TcpListener::bind(address).unwrap()));
+            "up".to_owned()
         }
         // A server that outlives this process.
         ["server", address, port] => {

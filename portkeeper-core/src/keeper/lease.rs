@@ -66,7 +66,10 @@ impl Keeper {
                     continue;
                 }
                 if !row.auto_release {
-                    vacate(tx, &journal, &row)?;
+                    // Who gives the right to use it back does not use it any more. What a child of
+                    // it does, the next scan tells.
+                    let is_unused = row.owner().is_some_and(|owner| row.pid == Some(owner.pid));
+                    vacate(tx, &journal, &row, is_unused, "its lease was given back")?;
                     continue;
                 }
                 let details = Details::from_iter([

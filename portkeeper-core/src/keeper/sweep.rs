@@ -162,7 +162,16 @@ pub(super) fn settle(
             Ending::Abandoned | Ending::Inherited(..) => row.auto_release && !lease.borrowed,
         };
         if !claim_is_over {
-            vacate(db, journal, &row)?;
+            let is_unused = matches!(end.how, Ending::Abandoned);
+            if vacate(db, journal, &row, is_unused, "its process ended")? {
+                changes.push(StatusChange {
+                    port: row.number,
+                    project_name: row.project_name.clone(),
+                    from: row.status,
+                    to: Status::Reserved,
+                    process: None,
+                });
+            }
             continue;
         }
         let (after, reason) = match &end.how {
@@ -210,8 +219,15 @@ pub(super) fn settle(
     Ok(changes)
 }
 
-/// Takes the owner from a claim that goes on without it, and its end from one that lasts.
-pub(super) fn vacate(db: &Connection, journal: &Journal, row: &Reservation) -> Result<(), Failure> {
+/// Takes the owner from a claim that goes on without it, and its end from one that lasts. A port that
+/// `is_unused` since then is no longer in use; tells whether it was.
+pub(super) fn vacate(
+    db: &Connection,
+    journal: &Journal,
+    row: &Reservation,
+    is_unused: bool,
+    reason: &str,
+) -> Result<bool, Failure> {
     let end = row.lease.as_ref().and_then(|lease| lease.expires_at);
     let lease = LeaseTerms {
         id: lease_id()?,
@@ -221,10 +237,27 @@ pub(super) fn vacate(db: &Connection, journal: &Journal, row: &Reservation) -> R
         borrowed: false,
         expires_at: end.filter(|_| row.auto_release),
     };
-    if lease.role.is_some() || lease.expires_at.is_some() {
-        leases::put(db, row.number, &lease, journal.now)?;
-    } else {
-        leases::remove(db, row.number)?;
+    let lease = (lease.role.is_some() || lease.expires_at.is_some()).then_some(lease);
+    match &lease {
+        Some(lease) => leases::put(db, row.number, lease, journal.now)?,
+        None => leases::remove(db, row.number)?,
     }
-    Ok(())
+    // Nobody would say so before the next scan, which may be days away.
+    let was_used = is_unused && row.status == Status::InUse;
+    if was_used {
+        let after = Reservation {
+            status: Status::Reserved,
+            pid: None,
+            process_name: None,
+            updated_at: journal.now,
+            lease,
+            ..row.clone()
+        };
+        let mut details = Details::from_iter([("reason".to_owned(), json!(reason))]);
+        if let Some(owner) = row.owner() {
+            details.insert("previousPid".to_owned(), json!(owner.pid));
+        }
+        journal.write(db, &after, Action::Reserved, &details)?;
+    }
+    Ok(was_used)
 }
