@@ -36,4 +36,9 @@ function settle(outcome) {
   return outcome.value
 }
 
-module.exports = { PortkeeperError, errorNumbers, invalid, abortError, settle }
+/** Whether it is the registry that cannot be used, which a dev server can do without. */
+function isOutOfReach(error) {
+  return error instanceof PortkeeperError && /^(DATABASE|SCHEMA|PERMISSION|SCAN)_/.test(error.code)
+}
+
+module.exports = { PortkeeperError, errorNumbers, invalid, abortError, isOutOfReach, settle }

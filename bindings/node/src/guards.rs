@@ -5,9 +5,9 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use portkeeper_core::{BoundPort, Error, Hold, Lease, Ready, Result};
@@ -21,16 +21,37 @@ pub enum Guard {
     Bound(BoundPort),
 }
 
+impl Guard {
+    fn release(self) -> Result<()> {
+        match self {
+            Self::Lease(lease) => lease.release(),
+            Self::Hold(hold) => {
+                drop(hold);
+                Ok(())
+            }
+            Self::Bound(bound) => {
+                let (listener, lease) = bound.into_parts();
+                drop(listener);
+                lease.release()
+            }
+        }
+    }
+}
+
 /// The guards of one JavaScript environment: the main thread's or a worker's.
 #[derive(Default)]
 pub struct Guards {
     table: Mutex<Table>,
+    /// A release has come to its end.
+    released: Condvar,
 }
 
 #[derive(Default)]
 struct Table {
     last: u32,
     guards: HashMap<u32, Guard>,
+    /// Releases that other threads are about.
+    releasing: usize,
 }
 
 impl Guards {
@@ -45,20 +66,16 @@ impl Guards {
     /// Ends what the guard stands for. One that was ended already is no error.
     pub fn release(&self, id: u32) -> Result<()> {
         // Out of the table first: releasing may wait for other writers.
-        let guard = self.lock().guards.remove(&id);
-        match guard {
-            None => Ok(()),
-            Some(Guard::Lease(lease)) => lease.release(),
-            Some(Guard::Hold(hold)) => {
-                drop(hold);
-                Ok(())
-            }
-            Some(Guard::Bound(bound)) => {
-                let (listener, lease) = bound.into_parts();
-                drop(listener);
-                lease.release()
-            }
-        }
+        let mut table = self.lock();
+        let Some(guard) = table.guards.remove(&id) else {
+            return Ok(());
+        };
+        table.releasing += 1;
+        drop(table);
+        let released = guard.release();
+        self.lock().releasing -= 1;
+        self.released.notify_all();
+        released
     }
 
     /// Gives the listening socket of a bound port away. The lease stays.
@@ -100,20 +117,31 @@ impl Guards {
         }
     }
 
-    /// Ends all of them, because their environment does.
-    pub fn release_all(&self) {
-        let guards = std::mem::take(&mut self.lock().guards);
-        if guards.is_empty() {
-            return;
+    /// Ends all of them, because their environment does, and waits for those that others are about.
+    pub fn release_all(self: &Arc<Self>) {
+        let end = Instant::now() + PATIENCE;
+        let ids: Vec<u32> = self.lock().guards.keys().copied().collect();
+        for id in ids {
+            let guards = Arc::clone(self);
+            self.lock().releasing += 1;
+            let release = move || {
+                // Nobody is left who could be told.
+                let _ = guards.release(id);
+                guards.lock().releasing -= 1;
+                guards.released.notify_all();
+            };
+            if thread::Builder::new().spawn(release).is_err() {
+                self.lock().releasing -= 1;
+            }
         }
-        let (done, wait) = mpsc::channel();
-        let release = move || {
-            drop(guards);
-            // Nobody listens any more when it took too long.
-            let _ = done.send(());
-        };
-        if thread::Builder::new().spawn(release).is_ok() {
-            let _ = wait.recv_timeout(PATIENCE);
+        let mut table = self.lock();
+        while table.releasing > 0 {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.released.wait_timeout(table, left);
+            (table, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
     }
 
