@@ -1,10 +1,13 @@
 // Real Vite dev servers, of both versions.
 
 import assert from 'node:assert/strict'
+import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 
-import { eventually, folder, registry, stranger, vite, viteApp, worktree } from './support/apps.mjs'
+import {
+  Running, eventually, folder, freePorts, link, registry, stranger, vite, viteApp, worktree,
+} from './support/apps.mjs'
 
 for (const version of [7, 8]) {
   test(`Vite ${version}: two worktrees have two ports, each the same again`, async (t) => {
@@ -93,3 +96,143 @@ for (const version of [7, 8]) {
     })
   }
 }
+
+for (const version of [7, 8]) {
+  test(`Vite ${version}: a port of the user's is respected and reserved`, async (t) => {
+    const base = folder(t)
+    const { env, keeper } = await registry(base)
+    const [free] = await freePorts(1)
+    const app = viteApp(path.join(base, 'shop'), version)
+    const server = await vite(t, app, ['--port', String(free)], env)
+    assert.equal(server.port, free)
+    const row = await eventually('in use', async () => {
+      const row = await keeper.get(free)
+      return row?.status === 'in-use' && row
+    })
+    assert.deepEqual([row.projectName, row.pid], ['vite-app', server.pid])
+    assert.doesNotMatch(server.output, /portkeeper/)
+    await server.stop('SIGKILL')
+    assert.equal((await keeper.check(free)).verdict, 'reserved')
+    await keeper.scan()
+    assert.equal((await keeper.get(free)).status, 'reserved')
+
+    const configured = viteApp(path.join(base, 'blog'), version, { project: 'blog' }, { server: { port: free } })
+    const other = await vite(t, configured, [], env)
+    const refusal = new RegExp(`\\[portkeeper\\] port ${free} is reserved for project "vite-app" since .*Z\\n`)
+    assert.match(other.output, refusal)
+    assert.equal(other.port, free, 'it is the user who decides')
+    assert.equal((await keeper.get(free)).projectName, 'vite-app')
+  })
+
+  test(`Vite ${version}: a taken port of the user's is explained and left to Vite`, async (t) => {
+    const base = folder(t)
+    const { env, keeper } = await registry(base)
+    const [free] = await freePorts(1)
+    const holder = await stranger(t, '127.0.0.1', free)
+    const app = viteApp(path.join(base, 'shop'), version)
+    const program = path.join(app, 'node_modules/vite/bin/vite.js')
+    const options = { cwd: app, env }
+    const args = [program, '--host', '127.0.0.1', '--strictPort', '--port', String(free)]
+    const server = new Running(t, process.execPath, args, options)
+    await server.says(new RegExp(`port ${free} is not free: python3 \\(pid ${holder.pid}\\) listening on 127.0.0.1`))
+    assert.equal((await server.ended).code, 1)
+    assert.match(server.output, /is already in use/)
+    assert.equal(await keeper.get(free), null)
+  })
+
+  test(`Vite ${version}: a restart keeps the port and the use`, async (t) => {
+    const base = folder(t)
+    const { env, keeper } = await registry(base)
+    const app = viteApp(path.join(base, 'shop'), version)
+    const server = await vite(t, app, [], env)
+    const isInUse = async () => (await keeper.get(server.port)).status === 'in-use'
+    await eventually('in use', isInUse)
+    for (let round = 1; round <= 2; round += 1) {
+      const config = path.join(app, 'vite.config.js')
+      fs.appendFileSync(config, `// ${round}\n`)
+      await server.says(new RegExp(`(server restarted[^]*){${round}}`))
+      await fetch(`http://localhost:${server.port}/`)
+      await keeper.scan()
+      assert.ok(await isInUse())
+      assert.equal((await keeper.get(server.port)).lease.owner.pid, server.pid)
+    }
+    assert.doesNotMatch(server.output, /\[portkeeper\]/)
+    await server.stop('SIGTERM')
+    const row = await keeper.get(server.port)
+    assert.deepEqual([row.status, row.lease.owner], ['reserved', null])
+  })
+
+  test(`Vite ${version}: HMR and preview have ports of their own`, async (t) => {
+    const base = folder(t)
+    const { env, keeper } = await registry(base)
+    const app = viteApp(path.join(base, 'shop'), version, { hmr: true })
+    const server = await vite(t, app, [], env)
+    const claims = await eventually('both in use', async () => {
+      const claims = await keeper.list({ status: 'in-use' })
+      return claims.length === 2 && claims
+    })
+    const ports = Object.fromEntries(claims.map((claim) => [claim.lease.role, claim.number]))
+    assert.equal(ports.web, server.port)
+    const client = await (await fetch(`http://localhost:${server.port}/@vite/client`)).text()
+    assert.ok(client.includes(`const hmrPort = ${ports['web-hmr']};`), 'the page connects there')
+    assert.doesNotMatch(server.output, /deprecated|portkeeper/)
+    await server.stop('SIGTERM')
+    assert.deepEqual((await keeper.list()).map((claim) => claim.status), ['reserved', 'reserved'])
+
+    fs.mkdirSync(path.join(app, 'dist'))
+    const preview = await vite(t, app, ['preview'], env)
+    const row = await keeper.get(preview.port)
+    assert.equal(row.lease.role, 'web-preview')
+    await preview.stop('SIGTERM')
+    assert.equal((await vite(t, app, ['preview'], env)).port, preview.port)
+  })
+
+  test(`Vite ${version}: in middleware mode HMR alone has a port`, async (t) => {
+    const base = folder(t)
+    const { env, keeper } = await registry(base)
+    const app = viteApp(path.join(base, 'shop'), version)
+    const script = `import { createServer } from 'vite'
+const server = await createServer({ server: { middlewareMode: true } })
+console.log('up')
+process.stdin.once('data', () => server.close().then(() => console.log('closed')))`
+    const server = new Running(t, process.execPath, ['--input-type=module', '-e', script], { cwd: app, env })
+    await server.says(/up/)
+    const [claim] = await eventually('in use', async () => {
+      const claims = await keeper.list({ status: 'in-use' })
+      return claims.length === 1 && claims
+    })
+    assert.equal(claim.lease.role, 'web-hmr')
+    server.child.stdin.end('close\n')
+    assert.deepEqual(await server.ended, { code: 0, signal: null })
+    assert.deepEqual((await keeper.list()).map((claim) => claim.status), ['reserved'])
+  })
+
+  test(`Vite ${version}: a configuration in CommonJS, and a registry that cannot be used`, async (t) => {
+    const base = folder(t)
+    const app = viteApp(path.join(base, 'shop'), version)
+    fs.rmSync(path.join(app, 'vite.config.js'))
+    const config = `const portkeeper = require('portkeeper/vite')\nmodule.exports = { plugins: [portkeeper()], server: { host: '127.0.0.1' } }`
+    fs.writeFileSync(path.join(app, 'vite.config.cjs'), config)
+    const broken = path.join(base, 'broken.db')
+    fs.writeFileSync(broken, 'this is no database, and stays as it is')
+    const [free] = await freePorts(1)
+    const server = await vite(t, app, ['--port', String(free)], { PORTKEEPER_DB_PATH: broken })
+    assert.equal(server.port, free)
+    assert.match(server.output, /\[portkeeper\] database .*broken\.db: .*; the port is left to Vite/)
+    assert.equal(fs.readFileSync(broken, 'utf8'), 'this is no database, and stays as it is')
+  })
+}
+
+test('under vitest the plugin does nothing', async (t) => {
+  const base = folder(t)
+  const app = viteApp(path.join(base, 'shop'), 8)
+  link(app, { vitest: 'vitest' })
+  fs.writeFileSync(path.join(app, 'sum.test.js'), "import { expect, test } from 'vitest'\ntest('sum', () => expect(1 + 1).toBe(2))\n")
+  const file = path.join(base, 'registry.db')
+  const program = path.join(app, 'node_modules/vitest/vitest.mjs')
+  const run = new Running(t, process.execPath, [program, 'run'], { cwd: app, env: { PORTKEEPER_DB_PATH: file } })
+  assert.equal((await run.ended).code, 0, run.output)
+  assert.match(run.output, /1 passed/)
+  assert.doesNotMatch(run.output, /\[portkeeper\]/)
+  assert.ok(!fs.existsSync(file), 'no registry was opened')
+})

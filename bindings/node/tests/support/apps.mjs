@@ -123,6 +123,13 @@ signal.pause()`
   return process
 }
 
+/** Different ports of the range that nobody has, ascending. */
+export async function freePorts(count) {
+  const keeper = Keeper.openSync({ inMemory: true })
+  const claims = await keeper.request({ project: 'tests', count, range: RANGE, strategy: 'random' })
+  return claims.map((claim) => claim.number).sort((a, b) => a - b)
+}
+
 /** Asks until the answer is true. */
 export async function eventually(what, ask) {
   const end = Date.now() + DEADLINE
