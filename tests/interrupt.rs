@@ -63,6 +63,24 @@ fn a_wait_for_other_writers_stops_and_leaves_nothing() {
 }
 
 #[test]
+fn opening_waits_for_other_writers_and_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("database.db");
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let options = portkeeper_core::Options::new()
+        .path(&path)
+        .busy_timeout(LONG);
+    let stop = move || count.fetch_add(1, Ordering::Relaxed) + 1 >= 10;
+    let begin = Instant::now();
+    assert_cancelled(options.interruptible(stop).open(), begin);
+    assert_eq!(asked.load(Ordering::Relaxed), 10);
+}
+
+#[test]
 fn a_guard_gives_its_ports_back_although_everything_was_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("database.db");

@@ -249,7 +249,11 @@ fn fork_while_writing(path: &Path) {
 const INSERT: &str = "INSERT INTO ports (number, projectName, status) VALUES (?1, 'a', 'reserved')";
 
 fn try_open(path: &Path) -> Result<Store> {
-    Store::open(Location::File(path.to_owned()), Duration::from_secs(30))
+    Store::open(
+        Location::File(path.to_owned()),
+        Duration::from_secs(30),
+        stop::Stop::default(),
+    )
 }
 
 fn open(path: &Path) -> Store {

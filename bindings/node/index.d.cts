@@ -6,7 +6,7 @@ export class Keeper implements Disposable {
   private constructor()
 
   /** Opens the user's registry: `PORTKEEPER_DB_PATH` where it is set, else `~/.portkeeper/database.db`. */
-  static open(options?: OpenOptions): Promise<Keeper>
+  static open(options?: OpenOptions & CallOptions): Promise<Keeper>
   /** The same, on the caller's thread, for a configuration file that cannot wait. */
   static openSync(options?: OpenOptions): Keeper
 
@@ -20,6 +20,9 @@ export class Keeper implements Disposable {
   /** Claims a port of your choice, or alters your claim; what is not mentioned stays as it is. */
   reserve(port: number, options: ReserveOptions & CallOptions): Promise<Reservation>
   reserveSync(port: number, options: ReserveOptions): Reservation
+
+  /** The next higher port that a request without a range would give; nothing is claimed. */
+  nextFree(port: number, options?: CallOptions): Promise<number | null>
 
   /** Claims free ports of the engine's choice: all that were asked for, or none. */
   request(options: RequestOptions & CallOptions): Promise<Reservation[]>
@@ -94,7 +97,7 @@ export class Keeper implements Disposable {
 
 /** Ports that are yours until they are released, or this process or worker ends. */
 export class Lease implements Disposable, AsyncDisposable {
-  private constructor()
+  protected constructor()
   /** The first of the ports. */
   readonly port: number
   /** The ports, in the order of the request. */
@@ -110,9 +113,8 @@ export class Lease implements Disposable, AsyncDisposable {
 }
 
 /** A leased port with its listening socket. */
-export class BoundPort implements Disposable, AsyncDisposable {
+export class BoundPort extends Lease {
   private constructor()
-  readonly port: number
   /** The address that it listens on. */
   readonly address: string
   readonly reservation: Reservation
@@ -121,11 +123,6 @@ export class BoundPort implements Disposable, AsyncDisposable {
    * with the server. What was never read is closed by `release`. Not on Windows.
    */
   readonly fd: number
-  /** Gives the port back. A second call does nothing. */
-  release(): Promise<void>
-  releaseSync(): void
-  [Symbol.dispose](): void
-  [Symbol.asyncDispose](): Promise<void>
 }
 
 /** A claimed port that is kept bound, without listening, until it is released. */
@@ -439,6 +436,8 @@ export interface ScanReport {
   scannedAt: Date
   listeners: Socket[]
   changes: StatusChange[]
+  /** Who listed the sockets. */
+  source: 'sock-diag' | 'proc-net' | 'netstat2' | 'other'
 }
 
 export interface KillReport {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     error::{Error, Result},
-    model::{ProcessIdentity, Socket},
+    model::{ProcessIdentity, Socket, Source},
 };
 
 mod bind;
@@ -23,10 +23,9 @@ mod probe;
 mod ranges;
 mod sockets;
 mod system;
-#[cfg(any(test, not(target_os = "linux")))]
 mod table;
 
-pub use crate::model::{Fate, Probe};
+pub use crate::model::{Fate, Known, Probe};
 pub use handle::{Nature, ProcessHandle, Signal};
 pub(crate) use hold::hold;
 pub use ranges::{ephemeral_ports, reserved_by_kernel};
@@ -45,6 +44,20 @@ pub trait Host: fmt::Debug + Send + Sync {
 
     /// The sockets that are asked for, with their owners, by port, protocol and address.
     fn sockets(&self, wanted: Wanted) -> Result<Vec<Socket>>;
+
+    /// The sockets that are asked for, each with one of its processes at least, where there is one, and
+    /// those of that one's ancestors that have the socket as well. What is `known` from an earlier look is
+    /// tried first.
+    ///
+    /// Much cheaper than [`sockets`](Self::sockets), which finds every process. A host that has no cheaper
+    /// way finds them here, too.
+    fn look(&self, wanted: Wanted, known: &[Known]) -> Result<Look> {
+        let _ = known;
+        Ok(Look {
+            sockets: self.sockets(wanted)?,
+            source: Source::Other,
+        })
+    }
 
     /// The ports that the kernel gives to outgoing connections, where the platform tells.
     fn ephemeral_ports(&self) -> Option<RangeInclusive<u16>>;
@@ -71,11 +84,22 @@ pub trait Host: fmt::Debug + Send + Sync {
     }
 }
 
+/// What [`Host::look`] saw.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// The sockets, by port, protocol and address.
+    pub sockets: Vec<Socket>,
+    /// Who listed them.
+    pub source: Source,
+}
+
 /// Which sockets to report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// Every TCP listener, and every UDP socket that is not known to be connected to a peer.
     Listeners,
+    /// The same, on this port alone.
+    Server(u16),
     /// Every socket that listens or is connected, or was, and whose local port is this one.
     Port(u16),
     /// The TCP sockets on this port that are bound and neither listen nor are connected: held ports

@@ -39,7 +39,7 @@ pub use model::{
     FindingKind, HistoryEntry, Holder, ImportOutcome, ImportReport, ImportedPort, KillReport,
     KilledProcess, LeaseTerms, Owner, PortState, Process, ProcessIdentity, ProjectPorts, Protocol,
     PruneReport, Reservation, RestoreReport, SavedDocument, ScanReport, Severity, Socket,
-    SocketState, StaleReservation, Stats, Status, StatusChange, Summary, Verdict,
+    SocketState, Source, StaleReservation, Stats, Status, StatusChange, Summary, Verdict,
 };
 pub use project::Project;
 pub use request::{

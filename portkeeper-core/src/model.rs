@@ -20,14 +20,14 @@ pub(crate) use history::Details;
 pub use history::{Action, HistoryEntry, Holder};
 pub use import::{ImportOutcome, ImportReport, ImportedPort};
 pub use kill::{KillReport, KilledProcess};
-pub use machine::{Fate, Probe};
+pub use machine::{Fate, Known, Probe};
 pub use maintenance::{
     BackupReport, CompactReport, Finding, FindingKind, PruneReport, RestoreReport, Severity, Stats,
 };
 pub use reservation::{
     LeaseTerms, ProcessIdentity, ProjectPorts, Reservation, StaleReservation, Status, Summary,
 };
-pub use scan::{ScanReport, StatusChange};
+pub use scan::{ScanReport, Source, StatusChange};
 pub use socket::{Owner, Process, Protocol, Socket, SocketState};
 pub(crate) use text::shown;
 pub use verdict::{PortState, Verdict};

@@ -128,8 +128,9 @@ struct Opened {
 impl Store {
     /// Opens the database, and creates, adopts or upgrades it where needed.
     ///
-    /// `busy_timeout` bounds how long each later operation, and this one, waits for other writers.
-    pub(crate) fn open(location: Location, busy_timeout: Duration) -> Result<Self> {
+    /// `busy_timeout` bounds how long each later operation, and this one, waits for other writers, and
+    /// `stop` may end each of these waits.
+    pub(crate) fn open(location: Location, busy_timeout: Duration, stop: Stop) -> Result<Self> {
         let location = match location {
             Location::File(path) => Location::File(file::resolve(&path)?),
             other => other,
@@ -144,7 +145,7 @@ impl Store {
                 busy_timeout,
                 generations,
             }),
-            stop: Stop::default(),
+            stop,
         };
         store.attempts(|_| Ok(()))?;
         Ok(store)
@@ -168,7 +169,7 @@ impl Store {
     }
 
     fn opened_again(&self, location: Location) -> Result<Self> {
-        Ok(Self::open(location, self.opened.busy_timeout)?.stopped_by(self.stop.clone()))
+        Self::open(location, self.opened.busy_timeout, self.stop.clone())
     }
 
     /// The same, whose waits for other writers end when `stop` says so.

@@ -63,9 +63,10 @@ pub fn assert_untouched(keeper: &Keeper, port: u16) {
 
 /// Everybody who listens on the port, held so that their ends can be told.
 pub fn listening(keeper: &Keeper, port: u16) -> Vec<Box<dyn ProcessHandle>> {
-    let state = keeper.check(port).expect("a look");
-    let processes = state.listeners().iter().flat_map(|s| &s.processes);
-    processes
+    let sockets = keeper.listeners().expect("every listener");
+    let sockets = sockets.iter().filter(|socket| socket.port == port);
+    sockets
+        .flat_map(|socket| &socket.processes)
         .map(|process| handle(process.pid).expect("it runs"))
         .collect()
 }

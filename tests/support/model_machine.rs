@@ -223,6 +223,7 @@ impl Host for FakeHost {
         let machine = self.machine.lock().unwrap();
         let is_wanted = |socket: &Socket| match wanted {
             Wanted::Listeners => socket.is_listener(),
+            Wanted::Server(port) => socket.port == port && socket.is_listener(),
             Wanted::Port(port) => socket.port == port,
             Wanted::Bound(_) => false,
         };

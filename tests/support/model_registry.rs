@@ -404,7 +404,15 @@ impl Registry {
                     Some(None) => continue,
                     _ if !row.auto_release => {
                         self.vacate(port);
-                        continue;
+                        if heir.is_some() || row.status != Status::InUse {
+                            continue;
+                        }
+                        let row = self.rows.get_mut(&port).unwrap();
+                        row.status = Status::Reserved;
+                        row.process = None;
+                        row.updated_at = machine.now;
+                        self.note(port, Action::Reserved, machine.now, "its process ended");
+                        Status::Reserved
                     }
                     None => {
                         self.free(port, machine.now, "its process ended");

@@ -55,22 +55,35 @@ function merge(options, placed) {
   return Object.assign(options, placed)
 }
 
-/** Calls an operation; `options` may have a `signal`, and where it is `long`, `onProgress`. */
-async function call(registry, operation, options, placed = {}, long = false) {
-  const { signal, ...rest } = plain(options)
+/** Takes what every call may have from its options: a `signal`, and where it is `long`, `onProgress`. */
+function watched(options, long) {
+  const { signal, ...args } = plain(options)
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalid('signal', typeof signal, 'is not an AbortSignal')
   }
-  let onProgress
-  if (long) {
-    onProgress = rest.onProgress
-    delete rest.onProgress
-    if (onProgress !== undefined && typeof onProgress !== 'function') {
-      throw invalid('onProgress', typeof onProgress, 'is not a function')
-    }
+  if (!long) return { signal, args }
+  const { onProgress, ...others } = args
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw invalid('onProgress', typeof onProgress, 'is not a function')
   }
-  const args = merge(rest, placed)
-  if (!signal && !onProgress) return start((id) => bridge.call(id, registry, operation, args, null))
+  return { signal, onProgress, args: others }
+}
+
+/** Calls an operation of an open registry. */
+async function call(registry, operation, options, placed = {}, long = false) {
+  const { args, ...watch } = watched(options, long)
+  merge(args, placed)
+  return stoppable(watch, (id, stop) => bridge.call(id, registry, operation, args, stop))
+}
+
+/** Opens a registry. */
+async function open(options) {
+  const { args, ...watch } = watched(options, false)
+  return stoppable(watch, (id, stop) => bridge.open(id, args, stop))
+}
+
+async function stoppable({ signal, onProgress }, begin) {
+  if (!signal && !onProgress) return start((id) => begin(id, null))
   if (signal?.aborted) throw abortError(signal)
 
   const stop = new native.Stop()
@@ -87,7 +100,7 @@ async function call(registry, operation, options, placed = {}, long = false) {
     }
   }
   try {
-    return await start((id) => bridge.call(id, registry, operation, args, stop), progress)
+    return await start((id) => begin(id, stop), progress)
   } catch (error) {
     if (error.code !== 'CANCELLED') throw error
     if (thrown) throw thrown.error
@@ -101,7 +114,6 @@ function callSync(registry, operation, options, placed = {}) {
   return settle(bridge.callSync(registry, operation, merge(plain(options), placed)))
 }
 
-const open = (options) => start((id) => bridge.open(id, plain(options)))
 const openSync = (options) => settle(bridge.openSync(plain(options)))
 const detectProject = (path) => settle(native.detectProject(path))
 

@@ -54,12 +54,11 @@ class Lease extends Guard {
   }
 }
 
-class BoundPort extends Guard {
+class BoundPort extends Lease {
   #fd
 
   constructor(made, registry, { guard, ports, reservations, address }) {
-    super(made, registry, guard)
-    this.port = ports[0]
+    super(made, registry, { guard, ports, reservations })
     this.address = address
     this.reservation = reservations[0]
   }

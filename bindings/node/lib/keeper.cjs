@@ -48,6 +48,10 @@ class Keeper {
     return this.#callSync('reserve', withMetadata(options), { port })
   }
 
+  nextFree(port, options) {
+    return this.#call('nextFree', options, { port })
+  }
+
   request(options) {
     return this.#call('request', options)
   }

@@ -16,6 +16,7 @@ use portkeeper_core::{Error, ErrorKind, Keeper, Progress, Result};
 use crate::{
     args::{Args, invalid},
     guards::Guards,
+    lanes::Lane,
     ops::{self, Context, Opening, Plan},
     outcome::{Answer, Outcome},
     record::{ProgressReport, Project},
@@ -127,20 +128,29 @@ impl Bridge {
 
     /// Opens a registry; the value is a `Registry`.
     #[napi]
-    pub fn open(&self, id: u32, args: Args) -> Option<Outcome> {
+    pub fn open(&self, id: u32, args: Args, stop: Option<&Stop>) -> Option<Outcome> {
         let plan = match Outcome::checked(|| Opening::read(args)) {
             Ok(plan) => plan,
             Err(error) => return Some(Outcome(Err(error))),
         };
+        let stopped = self.question(stop);
         let reply = Reply::new(&self.shared, id);
-        let work = move || reply.send(Outcome::of(|| plan.open()));
-        crate::lanes::Lane::Write.run(Box::new(work));
+        let work = move || reply.send(Outcome::of(|| plan.open(stopped)));
+        Lane::Write.run(Box::new(work));
         None
     }
 
     #[napi]
     pub fn open_sync(&self, args: Args) -> Outcome {
-        Outcome::of(|| Opening::read(args)?.open())
+        Outcome::of(|| Opening::read(args)?.open(|| false))
+    }
+
+    /// Whether a call is to end, because its caller or its environment says so.
+    fn question(&self, stop: Option<&Stop>) -> impl Fn() -> bool + Clone + Send + Sync + 'static {
+        let closed = Arc::clone(&self.shared.closed);
+        let stopped = stop.map(|stop| Arc::clone(&stop.stopped));
+        let stopped = stopped.unwrap_or_default();
+        move || stopped.load(Ordering::Relaxed) || closed.load(Ordering::Relaxed)
     }
 
     /// Starts an operation; what it says is delivered later, unless it is refused at once.
@@ -158,11 +168,7 @@ impl Bridge {
             Ok(planned) => planned,
             Err(error) => return Some(Outcome(Err(error))),
         };
-        let closed = Arc::clone(&self.shared.closed);
-        let stopped = stop
-            .map(|stop| Arc::clone(&stop.stopped))
-            .unwrap_or_default();
-        let asked = move || stopped.load(Ordering::Relaxed) || closed.load(Ordering::Relaxed);
+        let asked = self.question(stop);
         let reply = Reply::new(&self.shared, id);
         lane.run(Box::new(move || {
             let outcome = Outcome::of(|| {

@@ -101,7 +101,8 @@ impl Opening {
         Ok(Self(options))
     }
 
-    pub fn open(self) -> Result<Answer> {
-        self.0.open().map(Answer::registry)
+    /// `stopped` is asked while the registry is waited for.
+    pub fn open(self, stopped: impl Fn() -> bool + Send + Sync + 'static) -> Result<Answer> {
+        self.0.interruptible(stopped).open().map(Answer::registry)
     }
 }

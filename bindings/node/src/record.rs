@@ -19,7 +19,7 @@ pub use care::{
 };
 pub use claim::{Guarded, ProjectPorts, Reservation, StaleReservation, Summary};
 pub use document::{Configuration, Document, ImportReport, SavedDocument};
-pub use history::{HistoryEntry, Holder, place};
+pub use history::{HistoryEntry, Holder};
 pub use json::Json;
 pub use machine::{KillReport, ScanReport, Socket};
 pub use project::Project;

@@ -4,7 +4,9 @@ mod descriptors;
 mod handle;
 mod inet_diag;
 mod pidfd;
+mod proc_net;
 mod process;
+mod search;
 mod sock_diag;
 mod sockets;
 mod stat;
@@ -12,4 +14,15 @@ mod visibility;
 
 pub(super) use handle::handle;
 pub(super) use process::{here, identity, kin, present};
-pub(super) use sockets::sockets;
+
+use super::{Known, Look, Wanted};
+use crate::{error::Result, model::Socket};
+use search::Effort;
+
+pub(super) fn sockets(wanted: Wanted) -> Result<Vec<Socket>> {
+    Ok(sockets::sockets(wanted, Effort::All)?.sockets)
+}
+
+pub(super) fn look(wanted: Wanted, known: &[Known]) -> Result<Look> {
+    sockets::sockets(wanted, Effort::First(known))
+}

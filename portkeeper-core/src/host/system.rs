@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::linux as platform;
 #[cfg(not(target_os = "linux"))]
 use super::portable as platform;
-use super::{Fate, Host, Probe, ProcessHandle, Wanted, fate, lineage, probe, ranges};
+use super::{Fate, Host, Known, Look, Probe, ProcessHandle, Wanted, fate, lineage, probe, ranges};
 use crate::{
     error::Result,
     model::{ProcessIdentity, Socket, timestamp},
@@ -43,6 +43,10 @@ impl Host for System {
 
     fn sockets(&self, wanted: Wanted) -> Result<Vec<Socket>> {
         platform::sockets(wanted)
+    }
+
+    fn look(&self, wanted: Wanted, known: &[Known]) -> Result<Look> {
+        platform::look(wanted, known)
     }
 
     fn ephemeral_ports(&self) -> Option<RangeInclusive<u16>> {

@@ -61,6 +61,9 @@ fn entry(info: SocketInfo, wanted: Wanted) -> Option<Entry> {
     let port = info.local_port();
     let is_wanted = match wanted {
         Wanted::Listeners => matches!(state, SocketState::Listen | SocketState::Bound),
+        Wanted::Server(wanted) => {
+            port == wanted && matches!(state, SocketState::Listen | SocketState::Bound)
+        }
         Wanted::Port(wanted) => port == wanted,
         // No platform but Linux lists them.
         Wanted::Bound(_) => false,

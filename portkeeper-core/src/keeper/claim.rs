@@ -7,10 +7,13 @@ use crate::{
     error::{Error, Result},
     host::{Probe, Wanted},
     keeper::{Journal, Keeper},
-    model::{Action, Details, Fate, LeaseTerms, PortState, Protocol, Reservation, Status, Verdict},
+    model::{
+        Action, Details, Fate, LeaseTerms, PortState, Protocol, Reservation, Socket, Status,
+        Verdict,
+    },
     request::{Claims, Release, ReserveRequest, Strategy},
     rules::{self, Avoid, Choice, PortSet, Reserve, Wish},
-    store::{Durability, Failure, leases, ports},
+    store::{Durability, Failure, leases, ports, scans},
     value,
 };
 
@@ -215,12 +218,32 @@ impl Keeper {
 
     /// What the machine and this row say together.
     pub(super) fn verdict(&self, port: u16, row: Option<&Reservation>) -> Result<Verdict> {
+        let known = || self.store.read_one(|db| Ok(scans::known(db, Some(port))?));
+        self.verdict_of(port, row, |wanted| {
+            Ok(self.host.look(wanted, &known()?)?.sockets)
+        })
+    }
+
+    /// The same, with the sockets that `list` finds.
+    fn verdict_of(
+        &self,
+        port: u16,
+        row: Option<&Reservation>,
+        list: impl Fn(Wanted) -> Result<Vec<Socket>>,
+    ) -> Result<Verdict> {
         let mut probe = self.host.probe(port)?;
         let mut sockets = Vec::new();
         if probe != Probe::Free {
-            sockets = self.host.sockets(Wanted::Port(port))?;
-            if sockets.is_empty() {
-                sockets = self.host.sockets(Wanted::Bound(port))?;
+            // A server is the likeliest, and the cheapest to find; with one, nothing else matters.
+            for wanted in [
+                Wanted::Server(port),
+                Wanted::Port(port),
+                Wanted::Bound(port),
+            ] {
+                sockets = list(wanted)?;
+                if !sockets.is_empty() {
+                    break;
+                }
             }
             // What had the port may be gone by now. Another keeper's UDP probe may even be among the
             // sockets, but is not there twice.
@@ -255,9 +278,14 @@ impl Keeper {
 
     /// What keeps the caller from claiming a port that nobody has claimed.
     fn stranger(&self, port: u16) -> Result<Option<Verdict>> {
-        let verdict = self.verdict(port, None)?;
         let me = std::process::id();
-        Ok(rules::strangers(verdict, |pid| self.host.descends(pid, me)))
+        let strangers = |verdict| rules::strangers(verdict, |pid: u32| self.host.descends(pid, me));
+        if strangers(self.verdict(port, None)?).is_none() {
+            return Ok(None);
+        }
+        // A socket may also be open in a process of the caller's that was not looked for.
+        let verdict = self.verdict_of(port, None, |wanted| self.host.sockets(wanted))?;
+        Ok(strangers(verdict))
     }
 
     /// The refusal with the next port that could be had instead.
@@ -275,9 +303,17 @@ impl Keeper {
         refusal
     }
 
-    /// The next port above that a request would give.
-    fn next_free(&self, port: u16) -> Result<Option<u16>> {
-        let Some(first) = port.checked_add(1) else {
+    /// The next higher port that a request without a range would give, and the one that a refusal
+    /// suggests; `None` where there is none. Nothing is claimed.
+    ///
+    /// ```
+    /// # let keeper = portkeeper_core::Keeper::in_memory()?;
+    /// assert!(keeper.next_free(3000)? > Some(3000));
+    /// assert_eq!(keeper.next_free(65_535)?, None);
+    /// # Ok::<(), portkeeper_core::Error>(())
+    /// ```
+    pub fn next_free(&self, port: impl Into<i64>) -> Result<Option<u16>> {
+        let Some(first) = value::port(port.into())?.checked_add(1) else {
             return Ok(None);
         };
         let range = first..=u16::MAX;

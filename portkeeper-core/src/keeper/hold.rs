@@ -173,6 +173,36 @@ impl Hold {
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// Lets go of the port for a server that does not set `SO_REUSEADDR`, which can bind it from now
+    /// on, and so can everybody else. The claim is as it was, and the registry goes on saying that the
+    /// port is held.
+    ///
+    /// ```
+    /// use portkeeper_core::{PortRequest, Strategy};
+    ///
+    /// # let keeper = portkeeper_core::Keeper::in_memory()?;
+    /// let request = PortRequest::new("my-app").role("web").range(20_000..=29_999).strategy(Strategy::Random);
+    /// let mut hold = keeper.hold(keeper.request(request)?[0].number)?;
+    /// hold.lend();
+    /// let other = std::net::TcpListener::bind(("127.0.0.1", hold.port())).unwrap();
+    /// assert!(!hold.take_back());
+    /// drop(other);
+    /// assert!(hold.take_back());
+    /// # Ok::<(), portkeeper_core::Error>(())
+    /// ```
+    pub fn lend(&mut self) {
+        self.socket = None;
+    }
+
+    /// Binds the port again after [`lend`](Self::lend); `false` where it cannot be had. Next to a server
+    /// that sets `SO_REUSEADDR` and does not listen yet, it can.
+    pub fn take_back(&mut self) -> bool {
+        if self.socket.is_none() {
+            self.socket = host::hold(self.port).ok();
+        }
+        self.socket.is_some()
+    }
 }
 
 impl Drop for Hold {

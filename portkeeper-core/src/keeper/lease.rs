@@ -5,10 +5,11 @@ use serde_json::json;
 use crate::{
     error::{Error, Result},
     keeper::{Journal, Keeper, sweep::vacate},
-    model::{Action, Details, Reservation},
+    model::{Action, Details, Reservation, Status},
     request::PortRequest,
     rules,
     store::{Durability, leases, ports},
+    value,
 };
 
 impl Keeper {
@@ -41,6 +42,41 @@ impl Keeper {
             reservations: self.request_guarded(&request)?,
             keeper: self.patient(),
             pid: std::process::id(),
+        })
+    }
+
+    /// Gives leased ports other roles, in one transaction.
+    fn change_roles(&self, leased: &[Reservation], roles: &[(u16, Option<String>)]) -> Result<()> {
+        let ports: Vec<u16> = roles.iter().map(|(port, _)| *port).collect();
+        self.store.write(self.durability(Durability::Normal), |tx| {
+            for (port, role) in roles {
+                let ours = leased
+                    .iter()
+                    .find(|row| row.number == *port)
+                    .and_then(|row| row.lease.as_ref());
+                let Some(ours) = ours else {
+                    let port = port.to_string();
+                    return Err(Error::invalid("port", port, "is not of this lease").into());
+                };
+                let row = ports::get(tx, *port)?.filter(|row| row.status != Status::Free);
+                let row = row.ok_or(Error::PortNotFound(*port))?;
+                if row.lease.as_ref().is_none_or(|lease| lease.id != ours.id) {
+                    return Err(Error::reserved(&row).into());
+                }
+                if !row.auto_release {
+                    let reason = "is claimed beyond the lease, and keeps its role";
+                    return Err(Error::invalid("port", port.to_string(), reason).into());
+                }
+                if let Some(role) = role
+                    && let Some(other) =
+                        leases::role_elsewhere(tx, &row.project_name, role, &ports)?
+                    && let Some(other) = ports::get(tx, other)?
+                {
+                    return Err(Error::reserved(&other).into());
+                }
+                leases::set_role(tx, *port, &ours.id, role.as_deref())?;
+            }
+            Ok(())
         })
     }
 
@@ -109,6 +145,45 @@ impl Lease {
     /// The claims as they were granted.
     pub fn reservations(&self) -> &[Reservation] {
         &self.reservations
+    }
+
+    /// Says what leased ports are used for from now on: each one's role, or none.
+    ///
+    /// A pool of ports that serve one purpose after the other is claimed once, so that the history has two
+    /// entries a port and not two a purpose, and [`check`](Keeper::check) still tells what for. Roles that
+    /// the project has on other ports are refused with `PORT_RESERVED`, and so is a port whose lease has
+    /// gone to somebody else. All roles are changed, or none.
+    ///
+    /// ```
+    /// use portkeeper_core::{PortRequest, Strategy};
+    ///
+    /// # let keeper = portkeeper_core::Keeper::in_memory()?;
+    /// let request = PortRequest::new("my-tests").count(2).range(20_000..=29_999).strategy(Strategy::Random);
+    /// let mut pool = keeper.lease(request)?;
+    /// let port = pool.port();
+    /// pool.set_roles([(port, Some("test_login"))])?;
+    /// assert_eq!(keeper.get(port)?.unwrap().role(), Some("test_login"));
+    /// pool.set_roles([(port, Some("test_logout"))])?;
+    /// # Ok::<(), portkeeper_core::Error>(())
+    /// ```
+    pub fn set_roles<R: Into<String>>(
+        &mut self,
+        roles: impl IntoIterator<Item = (u16, Option<R>)>,
+    ) -> Result<()> {
+        let roles = roles
+            .into_iter()
+            .map(|(port, role)| (port, role.map(Into::into)));
+        let roles: Vec<(u16, Option<String>)> = roles.collect();
+        let named: Vec<String> = roles.iter().filter_map(|(_, role)| role.clone()).collect();
+        value::roles(&named)?;
+        self.keeper.change_roles(&self.reservations, &roles)?;
+        for (port, role) in roles {
+            let row = self.reservations.iter_mut().find(|row| row.number == port);
+            if let Some(lease) = row.and_then(|row| row.lease.as_mut()) {
+                lease.role = role;
+            }
+        }
+        Ok(())
     }
 
     /// Releases the ports, as dropping does, and tells whether it worked. A forked child has only a

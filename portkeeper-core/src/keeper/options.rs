@@ -30,6 +30,7 @@ pub struct Options {
     actor: Option<String>,
     durability: Option<Durability>,
     busy_timeout: Duration,
+    stop: Stop,
 }
 
 impl Default for Options {
@@ -47,6 +48,7 @@ impl Options {
             actor: None,
             durability: None,
             busy_timeout: Duration::from_secs(10),
+            stop: Stop::default(),
         }
     }
 
@@ -86,6 +88,13 @@ impl Options {
         self
     }
 
+    /// Lets the caller stop every wait, of the opening too: see [`Keeper::interruptible`].
+    #[must_use]
+    pub fn interruptible(mut self, stop: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.stop = Stop::new(stop);
+        self
+    }
+
     /// Another machine than the real one, and another clock, for tests.
     #[must_use]
     pub fn host(mut self, host: Arc<dyn Host>) -> Self {
@@ -103,12 +112,12 @@ impl Options {
             None => Location::File(default_path()?),
         };
         Ok(Keeper {
-            store: Store::open(location, self.busy_timeout)?,
+            store: Store::open(location, self.busy_timeout, self.stop.clone())?,
             host: self.host,
             actor: self.actor.map(Arc::from),
             durability: self.durability,
             swept: Arc::new(AtomicI64::new(i64::MIN)),
-            stop: Stop::default(),
+            stop: self.stop,
         })
     }
 }

@@ -67,14 +67,12 @@ impl Keeper {
         };
         let begin = Instant::now();
         loop {
-            let sockets = self.host.sockets(Wanted::Port(port))?;
-            let listening = sockets
-                .into_iter()
-                .filter(|socket| socket.state == SocketState::Listen);
-            let (right, wrong): (Vec<Socket>, Vec<Socket>) = listening.partition(|socket| {
-                let mut processes = socket.processes.iter();
-                processes.any(|process| self.host.descends(process.pid, expected))
-            });
+            let (mut right, mut wrong) =
+                self.listening(self.host.look(Wanted::Server(port), &[])?.sockets, expected);
+            if !wrong.is_empty() {
+                // The socket may be open in a descendant, too, that was not looked for.
+                (right, wrong) = self.listening(self.host.sockets(Wanted::Server(port))?, expected);
+            }
             // Asked after the descent: as long as it lived then, the pid was nobody else's.
             let fate = match &identity {
                 Some(identity) => self.host.fate(identity),
@@ -110,6 +108,17 @@ impl Keeper {
             self.stop.check("waiting for a listener")?;
             thread::sleep(left.min(PAUSE));
         }
+    }
+
+    /// The TCP listeners of `expected` and its descendants, and those of others.
+    fn listening(&self, sockets: Vec<Socket>, expected: u32) -> (Vec<Socket>, Vec<Socket>) {
+        let listening = sockets
+            .into_iter()
+            .filter(|socket| socket.state == SocketState::Listen);
+        listening.partition(|socket| {
+            let mut processes = socket.processes.iter();
+            processes.any(|process| self.host.descends(process.pid, expected))
+        })
     }
 
     /// Refuses when the port is no longer had under this lease.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     error::Result,
-    host::Wanted,
+    host::{Look, Wanted},
     keeper::{Journal, Keeper, sweep::settle},
     model::{Details, Reservation, ScanReport, Socket, Status, StatusChange},
     rules::{self, Transition},
@@ -21,6 +21,9 @@ use crate::{
 impl Keeper {
     /// Every TCP listener and UDP socket of this machine with its owner, by port, protocol and
     /// address. Nothing is written.
+    ///
+    /// Finds every process of each socket, which takes a look at every open file of every process:
+    /// [`scan`](Self::scan) is many times cheaper and finds one at least.
     ///
     /// ```
     /// # let keeper = portkeeper_core::Keeper::in_memory()?;
@@ -40,6 +43,8 @@ impl Keeper {
     /// in use, one whose port does not is reserved, and one whose owner or time has ended is free or,
     /// where another process listens, that one's. Each transition has its history entry.
     ///
+    /// Owners are first looked for where the last scan found them, of this process or another one.
+    ///
     /// The look itself holds no lock. A claim that somebody changed after the look began is left
     /// for the next scan: what was seen may be older than the claim.
     ///
@@ -58,7 +63,11 @@ impl Keeper {
     /// ```
     pub fn scan(&self) -> Result<ScanReport> {
         let before = self.store.read_one(|db| Ok(history::newest(db)?))?;
-        let listeners = self.listeners()?;
+        let known = self.store.read_one(|db| Ok(scans::known(db, None)?))?;
+        let Look {
+            sockets: listeners,
+            source,
+        } = self.host.look(Wanted::Listeners, &known)?;
         let leased = self.store.read_one(|db| Ok(ports::conditional(db)?))?;
         let ended = self.ended(&leased, Some(&listeners))?;
         let (scanned_at, changes) =
@@ -75,6 +84,7 @@ impl Keeper {
             scanned_at,
             listeners,
             changes,
+            source,
         })
     }
 }

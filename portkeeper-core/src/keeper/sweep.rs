@@ -117,8 +117,8 @@ impl Keeper {
         let read;
         // A server may have started since the listeners were read, before its parent ended.
         if sockets.is_empty() && self.host.probe(port)? != Probe::Free {
-            read = self.host.sockets(Wanted::Port(port))?;
-            sockets = read.iter().filter(|socket| socket.is_listener()).collect();
+            read = self.host.look(Wanted::Server(port), &[])?.sockets;
+            sockets = read.iter().collect();
         }
         if sockets.is_empty() {
             return Ok(Heir::None);

@@ -21,3 +21,12 @@ pub enum Fate {
     /// It cannot be told: it lives in another namespace, or may not be looked at.
     Unknown,
 }
+
+/// A socket that a process had when it was last looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// The socket, as [`Socket::inode`](super::Socket::inode) names it.
+    pub inode: u64,
+    /// The process.
+    pub pid: u32,
+}

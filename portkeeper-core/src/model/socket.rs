@@ -117,9 +117,11 @@ pub struct Socket {
     pub state: SocketState,
     /// The other end of a connection.
     pub remote: Option<SocketAddr>,
-    /// Whether `processes` is the whole truth, and why not.
+    /// Whether somebody is in `processes`, and why not.
     pub owner: Owner,
-    /// Every process that has the socket open, lowest pid first.
+    /// Processes that have the socket open, lowest pid first: every one where all of them were asked
+    /// for, as by [`Keeper::listeners`](crate::Keeper::listeners); elsewhere those that were found first
+    /// and those of their ancestors that have it too, such as a worker and its server.
     pub processes: Vec<Process>,
     /// User id of the socket's creator, where the platform tells it.
     pub uid: Option<u32>,

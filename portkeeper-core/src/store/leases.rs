@@ -33,6 +33,37 @@ pub(crate) fn put(
     Ok(())
 }
 
+/// Gives the lease `id` on `port` another role.
+pub(crate) fn set_role(
+    db: &Connection,
+    port: u16,
+    id: &str,
+    role: Option<&str>,
+) -> rusqlite::Result<()> {
+    const SQL: &str = "UPDATE leases SET role = ?3 WHERE port = ?1 AND leaseId = ?2";
+    db.prepare_cached(SQL)?.execute(params![port, id, role])?;
+    Ok(())
+}
+
+/// Another port than those of `except` on which the project has the role.
+pub(crate) fn role_elsewhere(
+    db: &Connection,
+    project: &str,
+    role: &str,
+    except: &[u16],
+) -> rusqlite::Result<Option<u16>> {
+    const SQL: &str = "SELECT l.port FROM leases l JOIN ports p ON p.number = l.port \
+         WHERE l.role = ?1 AND p.projectName = ?2 AND p.status <> 'free' ORDER BY l.port";
+    let mut statement = db.prepare_cached(SQL)?;
+    for port in statement.query_map([role, project], |row| row.get(0))? {
+        let port = port?;
+        if !except.contains(&port) {
+            return Ok(Some(port));
+        }
+    }
+    Ok(None)
+}
+
 /// Ends the lease on `port`, if there is one.
 pub(crate) fn remove(db: &Connection, port: u16) -> rusqlite::Result<()> {
     const SQL: &str = "DELETE FROM leases WHERE port = ?1";

@@ -8,7 +8,8 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
 
-use crate::model::{Process, Socket, timestamp};
+use super::column;
+use crate::model::{Known, Process, Socket, timestamp};
 
 /// Puts `listeners` in the place of what an earlier scan saw.
 pub(crate) fn replace(
@@ -59,6 +60,25 @@ pub(crate) fn replace(
         }
     }
     Ok(())
+}
+
+/// Which processes had the sockets on `port`, or on every port, when a scan last saw them.
+pub(crate) fn known(db: &Connection, port: Option<u16>) -> rusqlite::Result<Vec<Known>> {
+    const ALL: &str = "SELECT inode, pid FROM active_sockets WHERE pid IS NOT NULL";
+    const PORT: &str = "SELECT inode, pid FROM active_sockets WHERE port = ?1 AND pid IS NOT NULL";
+    let mut statement = db.prepare_cached(if port.is_some() { PORT } else { ALL })?;
+    let mut rows = match port {
+        Some(port) => statement.query([port])?,
+        None => statement.query([])?,
+    };
+    let mut known = Vec::new();
+    while let Some(row) = rows.next()? {
+        if let (Ok(inode), Some(pid)) = (row.get::<_, i64>(0), column::pid(row, 1)?) {
+            let inode = inode.cast_unsigned();
+            known.push(Known { inode, pid });
+        }
+    }
+    Ok(known)
 }
 
 /// The processes of a socket, or one absent one.

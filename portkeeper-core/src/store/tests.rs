@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{Durability, Failure, Location, Store};
-use crate::error::Result;
+use crate::{error::Result, stop::Stop};
 
 /// A folder that is removed at the end, and the path of a database in it.
 fn folder() -> (TempDir, PathBuf) {
@@ -23,7 +23,11 @@ fn folder() -> (TempDir, PathBuf) {
 }
 
 fn open(path: &Path) -> Result<Store> {
-    Store::open(Location::File(path.to_owned()), Duration::from_secs(30))
+    Store::open(
+        Location::File(path.to_owned()),
+        Duration::from_secs(30),
+        Stop::default(),
+    )
 }
 
 /// The database as another program opens it.

@@ -19,6 +19,7 @@ pub fn plan(operation: &str, args: &mut Args) -> Option<Result<Plan>> {
         "reserve" => reserve(args),
         "request" => request(args),
         "release" => release(args),
+        "nextFree" => next_free(args),
         "get" => get(args),
         "list" => list(args),
         "history" => history(args),
@@ -130,6 +131,13 @@ fn release(args: &mut Args) -> Result<Plan> {
     })
 }
 
+fn next_free(args: &mut Args) -> Result<Plan> {
+    let port = args.number("port")?;
+    Plan::new(Lane::Read, move |keeper, _| {
+        Ok(Answer::of(keeper.next_free(port)?))
+    })
+}
+
 fn get(args: &mut Args) -> Result<Plan> {
     let port = args.number("port")?;
     Plan::new(Lane::Read, move |keeper, _| {
@@ -176,7 +184,7 @@ fn history(args: &mut Args) -> Result<Plan> {
         query = query.until(time);
     }
     if let (Some(time), Some(id)) = (args.time("beforeTime")?, args.optional_number("beforeId")?) {
-        query = query.before(&record::place(time, id));
+        query = query.before_place(time, id);
     }
     if let Some(limit) = args.natural("limit")? {
         let few = u32::try_from(limit);

@@ -1,7 +1,6 @@
 use chrono::{DateTime, Utc};
 use napi_derive::napi;
 use portkeeper_core as core;
-use serde_json::Map;
 
 use super::{Json, id};
 
@@ -40,20 +39,6 @@ impl From<core::HistoryEntry> for HistoryEntry {
             performed_at,
             details: details.into(),
         }
-    }
-}
-
-/// The place in the history where a page ended; of an entry, only its time and id matter for that.
-pub fn place(time: DateTime<Utc>, id: i64) -> core::HistoryEntry {
-    core::HistoryEntry {
-        id,
-        port: 0,
-        action: core::Action::Reserved,
-        project_name: None,
-        description: None,
-        performed_by: None,
-        performed_at: time,
-        details: Map::new(),
     }
 }
 

@@ -62,6 +62,7 @@ pub struct ScanReport {
     pub scanned_at: DateTime<Utc>,
     pub listeners: Vec<Socket>,
     pub changes: Vec<StatusChange>,
+    pub source: String,
 }
 
 impl From<core::ScanReport> for ScanReport {
@@ -70,11 +71,13 @@ impl From<core::ScanReport> for ScanReport {
             scanned_at,
             listeners,
             changes,
+            source,
         } = report;
         Self {
             scanned_at,
             listeners: listeners.into_iter().map(Into::into).collect(),
             changes: changes.into_iter().map(Into::into).collect(),
+            source: source.as_str().to_owned(),
         }
     }
 }

@@ -1,83 +1,61 @@
-//! Who has which socket open, by the links in `/proc/PID/fd`.
+//! The sockets that a process has open, by the links in `/proc/PID/fd`: about 3 µs a descriptor.
 //!
-//! A socket may be open in many processes, and nothing leads from the socket to them, so the only
-//! complete answer is to read every descriptor of every process: about 3 µs each. A process whose
-//! main thread has ended has its descriptors in `/proc/PID/task/TID/fd` only. Descriptors that no
-//! table has, such as those in flight over a Unix socket or fixed in an `io_uring`, are not seen.
+//! A process whose main thread has ended has its descriptors in `/proc/PID/task/TID/fd` only.
+//! Descriptors that no table has, such as those in flight over a Unix socket or fixed in an `io_uring`,
+//! are not seen.
 
-use std::{collections::HashMap, mem::MaybeUninit, os::fd::OwnedFd, str};
+use std::{mem::MaybeUninit, ops::ControlFlow, os::fd::OwnedFd, str};
 
 use rustix::{
     fs::{Mode, OFlags, RawDir, open, openat, readlinkat_raw},
     io::{self, Errno},
 };
 
-use super::{stat::Stat, visibility};
-use crate::{
-    error::{Error, Result},
-    host::owners::Holders,
-};
-
 const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
-/// Finds every process that has one of the sockets open.
-pub(in crate::host) fn holders(inodes: impl IntoIterator<Item = u64>) -> Result<Holders> {
-    let wanted: HashMap<u64, Vec<u32>> = inodes
-        .into_iter()
-        .map(|inode| (inode, Vec::new()))
-        .collect();
-    if wanted.is_empty() {
-        return Ok(Holders::default());
-    }
-    if !visibility::proc_is_ours() {
-        return Ok(Holders {
-            by_inode: HashMap::new(),
-            everything_was_seen: false,
-        });
-    }
-    let mut walk = Walk {
-        wanted,
-        refused: Vec::new(),
-    };
-    walk.processes()
-        .map_err(|error| Error::ScanFailed(format!("/proc could not be read: {error}")))?;
-    let found_all = walk.wanted.values().all(|pids| !pids.is_empty());
-    Ok(Holders {
-        everything_was_seen: found_all || walk.saw_everything(),
-        by_inode: walk.wanted,
-    })
+/// The tables of descriptors of every process.
+#[derive(Debug)]
+pub(super) struct Tables {
+    proc: OwnedFd,
 }
 
-struct Walk {
-    wanted: HashMap<u64, Vec<u32>>,
-    /// The processes whose descriptors may not be read.
-    refused: Vec<u32>,
-}
-
-impl Walk {
-    fn processes(&mut self) -> io::Result<()> {
+impl Tables {
+    pub fn open() -> io::Result<Self> {
         let proc = open(c"/proc", FOLDER, Mode::empty())?;
-        each_number(&proc, |pid| match self.process(&proc, pid) {
-            Ok(()) | Err(Errno::NOENT | Errno::SRCH) => {}
-            Err(_) => self.refused.push(pid),
-        })
+        Ok(Self { proc })
     }
 
-    fn process(&mut self, proc: &OwnedFd, pid: u32) -> io::Result<()> {
-        let main = self.descriptors(proc, &format!("{pid}/fd"), pid);
+    /// Every process, newest first as far as pids tell.
+    pub fn processes(&self) -> io::Result<Vec<u32>> {
+        // Opened anew: a folder that is read has a position.
+        let proc = openat(&self.proc, c".", FOLDER, Mode::empty())?;
+        let mut pids = Vec::with_capacity(512);
+        each_number(&proc, |pid| pids.push(pid))?;
+        pids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(pids)
+    }
+
+    /// Visits the inodes of the sockets of a process, until one visit is enough. An error means that
+    /// the process is gone (`ENOENT`, `ESRCH`) or may not be looked at.
+    pub fn each_socket(
+        &self,
+        pid: u32,
+        mut visit: impl FnMut(u64) -> ControlFlow<()>,
+    ) -> io::Result<()> {
+        let main = self.table(&format!("{pid}/fd"), &mut visit);
         if !matches!(main, Ok(0) | Err(Errno::ACCESS)) {
             return main.map(|_| ());
         }
         // When the main thread has ended, its table is empty and root's, whoever's the process is.
         // The other threads share one table, so the first of them that can be read has it all.
         let tasks = format!("{pid}/task");
-        let folder = openat(proc, tasks.as_str(), FOLDER, Mode::empty())?;
+        let folder = openat(&self.proc, tasks.as_str(), FOLDER, Mode::empty())?;
         let mut others = Ok(0);
         each_number(&folder, |task| {
             if task != pid && others == Ok(0) {
-                others = self.descriptors(proc, &format!("{tasks}/{task}/fd"), pid);
+                others = self.table(&format!("{tasks}/{task}/fd"), &mut visit);
             }
         })?;
         match others {
@@ -86,9 +64,13 @@ impl Walk {
         }
     }
 
-    /// Notes the wanted sockets of one table and returns how many descriptors it has.
-    fn descriptors(&mut self, proc: &OwnedFd, path: &str, pid: u32) -> io::Result<usize> {
-        let folder = openat(proc, path, FOLDER, Mode::empty())?;
+    /// Visits the sockets of one table and returns how many descriptors were read.
+    fn table(
+        &self,
+        path: &str,
+        visit: &mut impl FnMut(u64) -> ControlFlow<()>,
+    ) -> io::Result<usize> {
+        let folder = openat(&self.proc, path, FOLDER, Mode::empty())?;
         let mut buffer = [MaybeUninit::uninit(); 8192];
         let mut entries = RawDir::new(&folder, &mut buffer);
         let mut count = 0;
@@ -106,24 +88,13 @@ impl Walk {
                 Err(Errno::NOENT) => continue,
                 Err(error) => return Err(error),
             };
-            if let Some(pids) = socket_inode(target).and_then(|inode| self.wanted.get_mut(&inode))
-                && pids.last() != Some(&pid)
+            if let Some(inode) = socket_inode(target)
+                && visit(inode).is_break()
             {
-                pids.push(pid);
+                break;
             }
         }
         Ok(count)
-    }
-
-    /// Whether there can be no holder that was not found.
-    fn saw_everything(&self) -> bool {
-        !visibility::hides_processes()
-            && self.refused.iter().all(|pid| {
-                std::fs::read(format!("/proc/{pid}/stat")).map_or_else(
-                    |error| error.kind() == std::io::ErrorKind::NotFound,
-                    |line| Stat::parse(&line).is_some_and(|stat| stat.has_no_files()),
-                )
-            })
     }
 }
 

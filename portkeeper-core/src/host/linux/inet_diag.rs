@@ -1,10 +1,23 @@
-//! Questions and answers of `sock_diag` in bytes, after `linux/netlink.h` and `linux/inet_diag.h`.
+//! Questions and answers of `sock_diag`, see `sock_diag(7)`: the layout is that of the netlink crates, and
+//! this is what is asked and how it is understood.
 
-use std::{
-    iter,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use netlink_packet_core::{
+    DoneBuffer, ErrorBuffer, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_OVERRUN,
+    NetlinkBuffer, NetlinkHeader, NetlinkMessage,
 };
-
+use netlink_packet_sock_diag::{
+    SOCK_DIAG_BY_FAMILY, SockDiagMessage,
+    constants::{
+        AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN,
+        TCP_TIME_WAIT,
+    },
+    inet::{
+        ExtensionFlags, InetRequest, InetRequestBuffer, InetResponseBuffer, SocketId,
+        SocketIdBuffer, StateFlags,
+    },
+};
 use rustix::io::Errno;
 
 use crate::{
@@ -12,28 +25,9 @@ use crate::{
     model::{Owner, Protocol, Socket, SocketState},
 };
 
-const HEADER: usize = 16;
-const QUESTION: usize = HEADER + 56;
-const ANSWER: usize = 72;
-
-/// `SOCK_DIAG_BY_FAMILY`, `NLMSG_ERROR` and `NLMSG_DONE`.
-const BY_FAMILY: u16 = 20;
-const ERROR: u16 = 2;
-const DONE: u16 = 3;
-/// `NLM_F_REQUEST | NLM_F_DUMP`.
-const DUMP: u16 = 0x301;
-
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
-
-/// The kernel's numbers of TCP states, `net/tcp_states.h`; a state mask has one bit for each. An
-/// unconnected UDP socket is `CLOSE`, a connected one `ESTABLISHED`.
-const ESTABLISHED: u8 = 1;
-const TIME_WAIT: u8 = 6;
-const CLOSE: u8 = 7;
-const LISTEN: u8 = 10;
 /// Bound, neither listening nor connected. Linux 6.8 and later; older kernels list nothing for it.
 const BOUND_INACTIVE: u8 = 13;
+/// Every state with a peer, or that had one.
 const EVERY_CONNECTION: u32 = 0b1_1111_0111_1110;
 
 /// One question: the sockets of a family and protocol that are in one of some states.
@@ -41,6 +35,7 @@ const EVERY_CONNECTION: u32 = 0b1_1111_0111_1110;
 pub(super) struct Request {
     family: u8,
     pub protocol: Protocol,
+    /// A bit for each state. An unconnected UDP socket is `CLOSE`, a connected one `ESTABLISHED`.
     states: u32,
     /// The local port; 0 for any. The kernel passes over it where it lists `BOUND_INACTIVE`, so that
     /// the answer must be looked through.
@@ -49,14 +44,15 @@ pub(super) struct Request {
 
 /// The questions that answer what is wanted.
 pub(super) fn requests(wanted: Wanted) -> impl Iterator<Item = Request> {
-    let udp = (1 << CLOSE, 1 << ESTABLISHED);
+    let udp = (1 << TCP_CLOSE, 1 << TCP_ESTABLISHED);
     let (tcp, udp, port) = match wanted {
-        Wanted::Listeners => (1 << LISTEN, udp.0, 0),
+        Wanted::Listeners => (1 << TCP_LISTEN, udp.0, 0),
+        Wanted::Server(port) => (1 << TCP_LISTEN, udp.0, port),
         Wanted::Port(port) => (EVERY_CONNECTION, udp.0 | udp.1, port),
         Wanted::Bound(port) => (1 << BOUND_INACTIVE, 0, port),
     };
     // 0 would ask for every port.
-    let is_none = matches!(wanted, Wanted::Port(0) | Wanted::Bound(0));
+    let is_none = port == 0 && wanted != Wanted::Listeners;
     [(Protocol::Tcp, tcp), (Protocol::Udp, udp)]
         .into_iter()
         .filter(move |(_, states)| !is_none && *states != 0)
@@ -78,19 +74,33 @@ impl Request {
 
     /// The message; every field that is not set means "any".
     pub fn encode(self) -> Vec<u8> {
-        let protocol: u8 = match self.protocol {
-            Protocol::Tcp => 6,
-            Protocol::Udp => 17,
+        let any = match self.family {
+            AF_INET => SocketId::new_v4(),
+            _ => SocketId::new_v6(),
         };
-        let mut bytes = Vec::with_capacity(QUESTION);
-        bytes.extend(72_u32.to_ne_bytes());
-        bytes.extend(BY_FAMILY.to_ne_bytes());
-        bytes.extend(DUMP.to_ne_bytes());
-        bytes.extend([0; 8]);
-        bytes.extend([self.family, protocol, 0, 0]);
-        bytes.extend(self.states.to_ne_bytes());
-        bytes.extend(self.port.to_be_bytes());
-        bytes.extend(iter::repeat_n(0, QUESTION - bytes.len()));
+        let question = InetRequest {
+            family: self.family,
+            protocol: match self.protocol {
+                Protocol::Tcp => IPPROTO_TCP,
+                Protocol::Udp => IPPROTO_UDP,
+            },
+            extensions: ExtensionFlags::empty(),
+            states: StateFlags::empty(),
+            socket_id: SocketId {
+                source_port: self.port,
+                ..any
+            },
+        };
+        let mut header = NetlinkHeader::default();
+        header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+        let mut message =
+            NetlinkMessage::new(header, SockDiagMessage::InetRequest(question).into());
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        // Set in place, since the crate's flags have none for `BOUND_INACTIVE`.
+        let mut packet = NetlinkBuffer::new(&mut bytes);
+        InetRequestBuffer::new(packet.payload_mut()).set_states(self.states);
         bytes
     }
 }
@@ -110,71 +120,82 @@ pub(super) enum Message {
 
 /// Reads the first message and returns what follows it; `None` when the bytes are not messages.
 pub(super) fn decode(bytes: &[u8], protocol: Protocol) -> Option<(Message, &[u8])> {
-    let length = usize::try_from(u32::from_ne_bytes(array(bytes, 0)?)).ok()?;
-    let kind = u16::from_ne_bytes(array(bytes, 4)?);
-    let body = bytes.get(HEADER..length)?;
-    let message = match kind {
-        BY_FAMILY => socket(body, protocol)?,
+    let packet = NetlinkBuffer::new_checked(bytes).ok()?;
+    let body = packet.payload();
+    let message = match packet.message_type() {
+        SOCK_DIAG_BY_FAMILY => Message::Socket(socket(body, protocol)?),
         // A list that ended well has the code 0, or none.
-        DONE | ERROR => match array(body, 0).map(i32::from_ne_bytes) {
-            Some(code) if code < 0 => Message::Refused(Errno::from_raw_os_error(-code)),
-            _ => Message::Done,
-        },
+        NLMSG_DONE => ended(DoneBuffer::new_checked(body).map_or(0, |done| done.code())),
+        NLMSG_ERROR => ended(ErrorBuffer::new_checked(body).ok()?.code()?.get()),
+        // The kernel could not say everything.
+        NLMSG_OVERRUN => Message::Refused(Errno::NOBUFS),
         _ => Message::Other,
     };
+    let length = usize::try_from(packet.length()).ok()?;
     let next = length.next_multiple_of(4).min(bytes.len());
     Some((message, &bytes[next..]))
 }
 
-fn socket(body: &[u8], protocol: Protocol) -> Option<Message> {
-    let body: &[u8; ANSWER] = body.first_chunk()?;
-    let state = state(protocol, body[1]);
-    let port = u16::from_be_bytes(array(body, 4)?);
-    let remote_port = u16::from_be_bytes(array(body, 6)?);
-    let inode = u32::from_ne_bytes(array(body, 68)?);
-    let remote = address(body[0], array(body, 24)?)?;
+fn ended(code: i32) -> Message {
+    match code {
+        ..0 => Message::Refused(Errno::from_raw_os_error(-code)),
+        _ => Message::Done,
+    }
+}
+
+fn socket(body: &[u8], protocol: Protocol) -> Option<Socket> {
+    let answer = InetResponseBuffer::new_checked(body).ok()?;
+    let id = SocketIdBuffer::new_checked(answer.socket_id()).ok()?;
+    let state = state(protocol, answer.state());
     let is_connection = matches!(state, SocketState::Connected | SocketState::TimeWait);
-    Some(Message::Socket(Socket {
-        port,
+    let remote = SocketAddr::new(
+        address(answer.family(), id.destination_address())?,
+        port(id.destination_port())?,
+    );
+    let inode = answer.inode();
+    Some(Socket {
+        port: port(id.source_port())?,
         protocol,
-        address: address(body[0], array(body, 8)?)?,
+        address: address(answer.family(), id.source_address())?,
         state,
-        remote: is_connection.then_some(SocketAddr::new(remote, remote_port)),
+        remote: is_connection.then_some(remote),
         owner: Owner::Denied,
         processes: Vec::new(),
         // The kernel does not remember whose a socket was that has no inode any more.
-        uid: (inode != 0).then_some(u32::from_ne_bytes(array(body, 64)?)),
+        uid: (inode != 0).then_some(answer.uid()),
         inode: u64::from(inode),
-    }))
+    })
 }
 
 /// A TCP socket that is asked for as `BOUND_INACTIVE` is answered as `CLOSE`.
 fn state(protocol: Protocol, state: u8) -> SocketState {
     match (protocol, state) {
-        (_, CLOSE | BOUND_INACTIVE) => SocketState::Bound,
-        (Protocol::Tcp, LISTEN) => SocketState::Listen,
-        (Protocol::Tcp, TIME_WAIT) => SocketState::TimeWait,
+        (_, TCP_CLOSE | BOUND_INACTIVE) => SocketState::Bound,
+        (Protocol::Tcp, TCP_LISTEN) => SocketState::Listen,
+        (Protocol::Tcp, TCP_TIME_WAIT) => SocketState::TimeWait,
         _ => SocketState::Connected,
     }
 }
 
-fn address(family: u8, bytes: [u8; 16]) -> Option<IpAddr> {
-    match family {
-        AF_INET => Some(Ipv4Addr::from(array::<4>(&bytes, 0)?).into()),
-        AF_INET6 => Some(IpAddr::from(Ipv6Addr::from(bytes)).to_canonical()),
-        _ => None,
-    }
+fn port(bytes: &[u8]) -> Option<u16> {
+    bytes.first_chunk().copied().map(u16::from_be_bytes)
 }
 
-fn array<const N: usize>(bytes: &[u8], from: usize) -> Option<[u8; N]> {
-    bytes.get(from..)?.first_chunk().copied()
+fn address(family: u8, bytes: &[u8]) -> Option<IpAddr> {
+    match family {
+        AF_INET => Some(Ipv4Addr::from(*bytes.first_chunk::<4>()?).into()),
+        AF_INET6 => Some(IpAddr::from(Ipv6Addr::from(*bytes.first_chunk::<16>()?)).to_canonical()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use rustix::io::Errno;
 
-    use super::{DONE, ERROR, Message, decode, requests};
+    use netlink_packet_core::{NLMSG_DONE as DONE, NLMSG_ERROR as ERROR};
+
+    use super::{Message, decode, requests};
     use crate::{host::Wanted, model::Protocol};
 
     fn message(kind: u16, body: &[u8]) -> Vec<u8> {
@@ -222,8 +243,10 @@ mod tests {
     fn no_port_is_no_question() {
         for (wanted, count) in [
             (Wanted::Listeners, 4),
+            (Wanted::Server(80), 4),
             (Wanted::Port(80), 4),
             (Wanted::Bound(80), 2),
+            (Wanted::Server(0), 0),
             (Wanted::Port(0), 0),
             (Wanted::Bound(0), 0),
         ] {

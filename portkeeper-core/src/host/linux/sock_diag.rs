@@ -69,7 +69,7 @@ fn dump(request: Request, entries: &mut Vec<Entry>) -> io::Result<()> {
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket};
 
-    use super::read;
+    use super::{super::proc_net, read};
     use crate::{
         host::{Wanted, table},
         model::{Socket, SocketState},
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn netstat2_sees_the_same_sockets() {
+    fn netstat2_and_the_text_show_the_same_sockets() {
         let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
         let both = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
@@ -118,6 +118,7 @@ mod tests {
             let theirs = table::read(wanted, netstat2::iterate_sockets_info_without_pids).unwrap();
             assert!(!ours.is_empty());
             assert_eq!(ours, list(theirs));
+            assert_eq!(ours, list(proc_net::read(wanted).unwrap()));
         }
     }
 

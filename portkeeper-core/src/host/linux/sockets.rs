@@ -1,37 +1,59 @@
+//! The kernel's sockets with their processes.
+
 use std::collections::HashSet;
 
-use super::{descriptors::holders, process::name, sock_diag};
+use super::{
+    proc_net,
+    process::name,
+    search::{Effort, holders},
+    sock_diag,
+};
 use crate::{
     error::Result,
     host::{
-        Wanted,
+        Look, Source, Wanted,
         sockets::{Entry, finish},
+        table,
     },
-    model::Socket,
 };
 
 /// The wanted sockets. Owners are looked for only where a socket can have one.
-pub(in crate::host) fn sockets(wanted: Wanted) -> Result<Vec<Socket>> {
-    let mut entries = sock_diag::read(wanted)?;
-    let everything_was_seen = attach(&mut entries)?;
+pub(in crate::host) fn sockets(wanted: Wanted, effort: Effort<'_>) -> Result<Look> {
+    let (mut entries, source) = read(wanted)?;
+    let mut everything_was_seen = attach(&mut entries, effort)?;
     if everything_was_seen && entries.iter().any(is_orphan) {
         // To say that no process has a socket is to say that it still exists, and that nobody was
         // handed it while the processes were read. So look again at what is left.
-        let still: HashSet<u64> = sock_diag::read(wanted)?
-            .iter()
-            .map(|entry| entry.socket.inode)
-            .collect();
+        let (again, _) = read(wanted)?;
+        let still: HashSet<u64> = again.iter().map(|entry| entry.socket.inode).collect();
         entries.retain(|entry| !is_orphan(entry) || still.contains(&entry.socket.inode));
-        let everything_was_seen = attach(&mut entries)?;
-        return Ok(named(entries, everything_was_seen));
+        everything_was_seen = attach(&mut entries, effort)?;
     }
-    Ok(named(entries, everything_was_seen))
+    let sockets = finish(entries, everything_was_seen, |pids| {
+        pids.iter().map(|&pid| (pid, name(pid))).collect()
+    });
+    Ok(Look { sockets, source })
+}
+
+/// The table, from the best source that answers. The first refusal is the one to report.
+fn read(wanted: Wanted) -> Result<(Vec<Entry>, Source)> {
+    let refusal = match sock_diag::read(wanted) {
+        Ok(entries) => return Ok((entries, Source::SockDiag)),
+        Err(error) => error,
+    };
+    if let Ok(entries) = proc_net::read(wanted) {
+        return Ok((entries, Source::ProcNet));
+    }
+    match table::read(wanted, netstat2::iterate_sockets_info_without_pids) {
+        Ok(entries) => Ok((entries, Source::Netstat2)),
+        Err(_) => Err(refusal),
+    }
 }
 
 /// Finds the owners of what has none yet; returns whether no process was kept from view.
-fn attach(entries: &mut [Entry]) -> Result<bool> {
+fn attach(entries: &mut [Entry], effort: Effort<'_>) -> Result<bool> {
     let orphans = entries.iter().filter(|entry| is_orphan(entry));
-    let found = holders(orphans.map(|entry| entry.socket.inode))?;
+    let found = holders(orphans.map(|entry| entry.socket.inode), effort)?;
     for entry in entries.iter_mut() {
         if let Some(pids) = found.by_inode.get(&entry.socket.inode) {
             entry.pids.clone_from(pids);
@@ -42,10 +64,4 @@ fn attach(entries: &mut [Entry]) -> Result<bool> {
 
 fn is_orphan(entry: &Entry) -> bool {
     entry.socket.inode != 0 && entry.pids.is_empty()
-}
-
-fn named(entries: Vec<Entry>, everything_was_seen: bool) -> Vec<Socket> {
-    finish(entries, everything_was_seen, |pids| {
-        pids.iter().map(|&pid| (pid, name(pid))).collect()
-    })
 }

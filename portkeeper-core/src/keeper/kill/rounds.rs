@@ -120,7 +120,7 @@ impl<'a> Rounds<'a> {
     fn listening(&self) -> Result<Vec<Process>> {
         let mut looks = 0;
         loop {
-            let sockets = self.host.sockets(Wanted::Port(self.port))?;
+            let sockets = self.host.sockets(Wanted::Server(self.port))?;
             match rules::listening_processes(self.port, &sockets) {
                 // A process that is about to end has let go of its sockets before they are closed.
                 Err(_) if looks < SECOND_LOOKS => {

@@ -13,6 +13,7 @@ use rusqlite::ffi;
 use super::{Durability, Failure, ask, count, folder, foreign, insert, open};
 use crate::{
     ErrorKind,
+    stop::Stop,
     store::{Location, Store, connection::commit_failure},
 };
 
@@ -23,7 +24,7 @@ fn a_writer_waits_for_another_until_its_deadline() {
     let other = foreign(&path);
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let timeout = Duration::from_millis(50);
-    let hasty = Store::open(Location::File(path.clone()), timeout).unwrap();
+    let hasty = Store::open(Location::File(path.clone()), timeout, Stop::default()).unwrap();
     let begun = Instant::now();
     let error = insert(&hasty, 3000).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DatabaseBusy, "{error}");

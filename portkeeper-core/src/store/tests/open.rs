@@ -3,7 +3,10 @@
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command, sync::Arc, thread};
 
 use super::{Durability, count, folder, foreign, insert, open, schema};
-use crate::store::{Location, Store, file, tests::ask};
+use crate::{
+    stop::Stop,
+    store::{Location, Store, file, tests::ask},
+};
 
 #[test]
 fn folders_are_made_and_a_second_store_sees_the_rows_of_the_first() {
@@ -17,7 +20,8 @@ fn folders_are_made_and_a_second_store_sees_the_rows_of_the_first() {
 
 #[test]
 fn memory_is_private_to_a_store() {
-    let open = || Store::open(Location::Memory, std::time::Duration::ZERO).unwrap();
+    let open =
+        || Store::open(Location::Memory, std::time::Duration::ZERO, Stop::default()).unwrap();
     let (first, second) = (open(), open());
     insert(&first, 3000).unwrap();
     assert_eq!((count(&first), count(&second)), (1, 0));
@@ -69,7 +73,14 @@ fn a_current_database_is_opened_without_a_write() {
     let bytes = fs::read(&path).unwrap();
     let writer = foreign(&path);
     writer.execute_batch("BEGIN IMMEDIATE").unwrap();
-    drop(Store::open(Location::File(path.clone()), std::time::Duration::ZERO).unwrap());
+    drop(
+        Store::open(
+            Location::File(path.clone()),
+            std::time::Duration::ZERO,
+            Stop::default(),
+        )
+        .unwrap(),
+    );
     writer.execute_batch("ROLLBACK").unwrap();
     drop(writer);
     assert!(fs::read(&path).unwrap() == bytes, "the file has changed");

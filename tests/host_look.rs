@@ -1,0 +1,131 @@
+//! The cheap look finds a process for each socket, in the promised order, and without netlink.
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::{net::TcpListener, process};
+
+use nix::libc::{AF_NETLINK, SYS_socket};
+use portkeeper_core::{
+    Keeper, Owner, Socket, Source,
+    host::{Host, Known, System, Wanted},
+};
+use seccompiler::{
+    SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
+use support::{Holder, child, child_argument, succeeds};
+
+/// A server whose child's child serves, and which has another socket of its own.
+const SERVER: &str = "s = socket.create_server(('127.0.0.1', 0))\n\
+    other = socket.create_server(('127.0.0.1', 0))\n\
+    r, w = os.pipe()\n\
+    if os.fork() == 0:\n    \
+        if os.fork() == 0:\n        \
+            other.close(); os.write(w, b'x'); os.close(w); os.read(0, 1); os._exit(0)\n    \
+        other.close(); os.wait(); os._exit(0)\n\
+    os.read(r, 1)\n\
+    hold(s.getsockname()[1])";
+
+fn look(port: u16, known: &[Known]) -> Socket {
+    let look = System.look(Wanted::Server(port), known).unwrap();
+    assert_eq!(look.source, Source::SockDiag);
+    let [socket] = look.sockets.try_into().unwrap();
+    assert_eq!(socket.owner, Owner::Known);
+    socket
+}
+
+fn pids(socket: &Socket) -> Vec<u32> {
+    socket.processes.iter().map(|process| process.pid).collect()
+}
+
+#[test]
+fn a_worker_leads_to_its_server() {
+    let server = Holder::stranger(SERVER);
+    let seen = look(server.port, &[]);
+    // The newest of the three has it, and so do its two ancestors.
+    assert_eq!(pids(&seen).len(), 3, "{seen:?}");
+    assert_eq!(seen.pid(), Some(server.pid));
+    let every = System.sockets(Wanted::Server(server.port)).unwrap();
+    assert_eq!(every, [seen]);
+}
+
+#[test]
+fn what_is_known_is_looked_at_first_and_checked() {
+    let server = Holder::stranger(SERVER);
+    let every = look(server.port, &[]);
+    let inode = every.inode;
+    for pid in pids(&every) {
+        assert_eq!(pids(&look(server.port, &[Known { inode, pid }])), [pid]);
+    }
+    // Whoever does not have it, or never lived, is passed over.
+    for pid in [process::id(), u32::MAX, 1] {
+        let known = [Known { inode, pid }];
+        assert_eq!(look(server.port, &known), every);
+    }
+    // So is another socket that it has.
+    let known = [Known {
+        inode: inode + 1,
+        pid: pids(&every)[1],
+    }];
+    assert_eq!(look(server.port, &known), every);
+}
+
+#[test]
+fn another_keeper_profits_from_a_scan() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("database.db");
+    let server = Holder::stranger(SERVER);
+    let seen = |keeper: &Keeper| {
+        let report = keeper.scan().unwrap();
+        let mut sockets = report.listeners.into_iter();
+        sockets.find(|socket| socket.port == server.port).unwrap()
+    };
+    let first = seen(&Keeper::open_at(&path).unwrap());
+    assert_eq!(pids(&first).len(), 3);
+    assert_eq!(seen(&Keeper::open_at(&path).unwrap()), first);
+    let state = Keeper::open_at(&path).unwrap().check(server.port).unwrap();
+    assert_eq!(state.listeners(), [first]);
+}
+
+#[test]
+fn without_netlink_the_tables_are_read_as_text() {
+    if child_argument().is_some() {
+        forbid_netlink();
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let v6 = TcpListener::bind("[::1]:0").unwrap();
+        let keeper = Keeper::in_memory().unwrap();
+        let report = keeper.scan().unwrap();
+        assert_eq!(report.source, Source::ProcNet);
+        for listener in [&server, &v6] {
+            let address = listener.local_addr().unwrap();
+            let state = keeper.check(address.port()).unwrap();
+            let [socket] = state.listeners() else {
+                panic!("{state:?}");
+            };
+            assert_eq!(socket.address, address.ip());
+            assert_eq!(socket.pid(), Some(process::id()));
+            assert!(report.listeners.contains(socket));
+        }
+        return;
+    }
+    let test = "without_netlink_the_tables_are_read_as_text";
+    succeeds(child(test, "child").spawn().unwrap());
+}
+
+/// Refuses `socket(AF_NETLINK, …)`, as some containers do.
+fn forbid_netlink() {
+    const NETLINK: u64 = AF_NETLINK as u64;
+    let netlink =
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, NETLINK).unwrap();
+    let rules = [(SYS_socket, vec![SeccompRule::new(vec![netlink]).unwrap()])];
+    let filter = SeccompFilter::new(
+        rules.into_iter().collect(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(1),
+        std::env::consts::ARCH.try_into().unwrap(),
+    )
+    .unwrap();
+    let program: seccompiler::BpfProgram = filter.try_into().unwrap();
+    // The test's thread, and every one that it starts.
+    seccompiler::apply_filter(&program).unwrap();
+}
