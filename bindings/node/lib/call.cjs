@@ -3,7 +3,7 @@
 // Calls into the addon. Its threads are its own: libuv has four, for every file and name lookup too.
 
 const native = require('./native.cjs')
-const { PortkeeperError, invalid, abortError, settle } = require('./error.cjs')
+const { invalid, abortError, settle } = require('./error.cjs')
 
 const pending = new Map()
 let last = 0
@@ -21,21 +21,18 @@ const bridge = new native.Bridge((id, message) => {
   call.settle(message)
 })
 
-/** Starts work of the addon. The process stays alive for a pending call, and for nothing else. */
+/**
+ * Starts work of the addon, and resolves with its outcome. The process stays alive for a pending call,
+ * and for nothing else.
+ */
 function start(begin, progress = () => {}) {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     last = (last + 1) >>> 0
     const id = last
     const refused = begin(id)
-    if (refused) return reject(new PortkeeperError(refused.error))
+    if (refused) return resolve(refused)
     alive ??= setInterval(() => {}, 0x7fffffff)
-    pending.set(id, {
-      progress,
-      settle(outcome) {
-        if (outcome.error) reject(new PortkeeperError(outcome.error))
-        else resolve(outcome.value)
-      },
-    })
+    pending.set(id, { progress, settle: resolve })
   })
 }
 
@@ -83,7 +80,8 @@ async function open(options) {
 }
 
 async function stoppable({ signal, onProgress }, begin) {
-  if (!signal && !onProgress) return start((id) => begin(id, null))
+  // The error is made after the wait: so its stack leads to the caller.
+  if (!signal && !onProgress) return settle(await start((id) => begin(id, null)))
   if (signal?.aborted) throw abortError(signal)
 
   const stop = new native.Stop()
@@ -100,7 +98,7 @@ async function stoppable({ signal, onProgress }, begin) {
     }
   }
   try {
-    return await start((id) => begin(id, stop), progress)
+    return settle(await start((id) => begin(id, stop), progress))
   } catch (error) {
     if (error.code !== 'CANCELLED') throw error
     if (thrown) throw thrown.error

@@ -101,7 +101,9 @@ async function run(t, keeper, op, args, guards, cancel) {
       return t.after(() => server.close())
     }
     case 'stranger': {
-      const process = new Running(t, 'python3', [path.join(table, 'stranger.py'), String(args.port)])
+      // Node closes the input of a child that has ended, and the stranger's parent ends at once.
+      const script = 'python3 "$0" "$1"; cat'
+      const process = new Running(t, 'sh', ['-c', script, path.join(table, 'stranger.py'), String(args.port)])
       const [pid] = await process.says(/\d+/)
       return { stranger: Number(pid) }
     }

@@ -18,7 +18,7 @@ for (const version of [7, 8]) {
     const first = await Promise.all([vite(t, main, [], env), vite(t, feature, [], env)])
     assert.notEqual(first[0].port, first[1].port)
     for (const server of first) {
-      const page = await fetch(`http://localhost:${server.port}/`)
+      const page = await fetch(`http://localhost:${server.port}/`, { headers: { connection: 'close' } })
       assert.match(await page.text(), /Port Keeper/)
       await server.stop('SIGTERM')
     }
@@ -151,7 +151,7 @@ for (const version of [7, 8]) {
       const config = path.join(app, 'vite.config.js')
       fs.appendFileSync(config, `// ${round}\n`)
       await server.says(new RegExp(`(server restarted[^]*){${round}}`))
-      await fetch(`http://localhost:${server.port}/`)
+      await fetch(`http://localhost:${server.port}/`, { headers: { connection: 'close' } })
       await keeper.scan()
       assert.ok(await isInUse())
       assert.equal((await keeper.get(server.port)).lease.owner.pid, server.pid)
