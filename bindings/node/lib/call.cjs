@@ -21,6 +21,9 @@ const bridge = new native.Bridge((id, message) => {
   call.settle(message)
 })
 
+// Leases end with the process or the worker, also through process.exit(), which runs no hook of an addon.
+process.once('exit', () => bridge.close())
+
 /**
  * Starts work of the addon, and resolves with its outcome. The process stays alive for a pending call,
  * and for nothing else.
@@ -73,9 +76,16 @@ async function call(registry, operation, options, placed = {}, long = false) {
   return stoppable(watch, (id, stop) => bridge.call(id, registry, operation, args, stop))
 }
 
+/** The addon sees the environment of the process; a worker may have one of its own. */
+function located(args) {
+  const path = process.env.PORTKEEPER_DB_PATH
+  return path && args.path === undefined && !args.inMemory ? { ...args, path } : args
+}
+
 /** Opens a registry. */
 async function open(options) {
-  const { args, ...watch } = watched(options, false)
+  const { args: given, ...watch } = watched(options, false)
+  const args = located(given)
   return stoppable(watch, (id, stop) => bridge.open(id, args, stop))
 }
 
@@ -112,7 +122,7 @@ function callSync(registry, operation, options, placed = {}) {
   return settle(bridge.callSync(registry, operation, merge(plain(options), placed)))
 }
 
-const openSync = (options) => settle(bridge.openSync(plain(options)))
+const openSync = (options) => settle(bridge.openSync(located(plain(options))))
 const detectProject = (path) => settle(native.detectProject(path))
 
 module.exports = { call, callSync, open, openSync, detectProject, plain }

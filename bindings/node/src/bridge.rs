@@ -45,6 +45,13 @@ struct Shared {
     closed: Arc<AtomicBool>,
 }
 
+impl Shared {
+    fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.guards.release_all();
+    }
+}
+
 /// A registry that was opened.
 #[napi]
 pub struct Registry {
@@ -118,12 +125,15 @@ impl Bridge {
             guards: Arc::default(),
             closed: Arc::default(),
         });
-        let (guards, closed) = (Arc::clone(&shared.guards), Arc::clone(&shared.closed));
-        env.add_env_cleanup_hook((guards, closed), |(guards, closed)| {
-            closed.store(true, Ordering::Relaxed);
-            guards.release_all();
-        })?;
+        // Of a worker that is terminated, which has no other end.
+        env.add_env_cleanup_hook(Arc::clone(&shared), |shared| shared.close())?;
         Ok(Self { shared })
+    }
+
+    /// Ends every wait and gives back what is kept, since the environment ends.
+    #[napi]
+    pub fn close(&self) {
+        self.shared.close();
     }
 
     /// Opens a registry; the value is a `Registry`.
