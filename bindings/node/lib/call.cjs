@@ -89,14 +89,26 @@ async function open(options) {
   return stoppable(watch, (id, stop) => bridge.open(id, args, stop))
 }
 
+/** What a signal stops, with one listener however many calls it is for. */
+const followed = new WeakMap()
+function follow(signal) {
+  let stops = followed.get(signal)
+  if (!stops) {
+    stops = new Set()
+    followed.set(signal, stops)
+    signal.addEventListener('abort', () => stops.forEach((stop) => stop.stop()), { once: true })
+  }
+  return stops
+}
+
 async function stoppable({ signal, onProgress }, begin) {
   // The error is made after the wait: so its stack leads to the caller.
   if (!signal && !onProgress) return settle(await start((id) => begin(id, null)))
   if (signal?.aborted) throw abortError(signal)
 
   const stop = new native.Stop()
-  const abort = () => stop.stop()
-  signal?.addEventListener('abort', abort, { once: true })
+  const stops = signal && follow(signal)
+  stops?.add(stop)
   let thrown = null
   const progress = (report) => {
     if (!onProgress || thrown) return
@@ -114,7 +126,7 @@ async function stoppable({ signal, onProgress }, begin) {
     if (thrown) throw thrown.error
     throw signal?.aborted ? abortError(signal) : error
   } finally {
-    signal?.removeEventListener('abort', abort)
+    stops?.delete(stop)
   }
 }
 

@@ -16,7 +16,7 @@ use portkeeper_core::{Error, ErrorKind, Keeper, Progress, Result};
 use crate::{
     args::{Args, invalid},
     guards::Guards,
-    lanes::Lane,
+    lanes::{self, Pool},
     ops::{self, Context, Opening, Plan},
     outcome::{Answer, Outcome},
     record::{ProgressReport, Project},
@@ -56,6 +56,8 @@ impl Shared {
 #[napi]
 pub struct Registry {
     keeper: Mutex<Option<Keeper>>,
+    /// They take turns in the database anyway.
+    writers: Arc<Pool>,
 }
 
 /// Ends a call's waits.
@@ -146,7 +148,7 @@ impl Bridge {
         let stopped = self.question(stop);
         let reply = Reply::new(&self.shared, id);
         let work = move || reply.send(Outcome::of(|| plan.open(stopped)));
-        Lane::Write.run(Box::new(work));
+        lanes::alone(Box::new(work));
         None
     }
 
@@ -180,7 +182,7 @@ impl Bridge {
         };
         let asked = self.question(stop);
         let reply = Reply::new(&self.shared, id);
-        lane.run(Box::new(move || {
+        let work = Box::new(move || {
             let outcome = Outcome::of(|| {
                 if asked() {
                     return Err(Error::Cancelled("a call"));
@@ -194,7 +196,8 @@ impl Bridge {
                 run(&keeper.interruptible(asked.clone()), &context)
             });
             reply.send(outcome);
-        }));
+        });
+        lane.run(&registry.writers, work);
         None
     }
 
@@ -258,6 +261,7 @@ impl From<Keeper> for Registry {
     fn from(keeper: Keeper) -> Self {
         Self {
             keeper: Mutex::new(Some(keeper)),
+            writers: Pool::new(4),
         }
     }
 }

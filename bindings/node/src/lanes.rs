@@ -6,7 +6,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
     time::Duration,
 };
@@ -31,24 +31,28 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// Runs `job` on a thread of this lane, and drops it where there can be none.
-    pub fn run(self, job: Job) {
+    /// Runs `job` on a thread of this lane, and drops it where there can be none. Writers wait for
+    /// those of the same registry, whose pool is `writers`, and for no others.
+    pub fn run(self, writers: &Arc<Pool>, job: Job) {
         match self {
-            Self::Read => READ.push(job),
-            Self::Write => WRITE.push(job),
-            Self::Machine => MACHINE.push(job),
-            Self::Long => drop(named().spawn(job)),
+            Self::Read => READ.get_or_init(|| Pool::new(2)).push(job),
+            Self::Write => writers.push(job),
+            Self::Machine => MACHINE.get_or_init(|| Pool::new(2)).push(job),
+            Self::Long => alone(job),
         }
     }
 }
 
-static READ: Pool = Pool::new(2);
-/// Writers of one registry take turns anyway; that of another one is not to wait for them.
-static WRITE: Pool = Pool::new(16);
-static MACHINE: Pool = Pool::new(2);
+/// Runs `job` on a thread of its own.
+pub fn alone(job: Job) {
+    drop(named().spawn(job));
+}
+
+static READ: OnceLock<Arc<Pool>> = OnceLock::new();
+static MACHINE: OnceLock<Arc<Pool>> = OnceLock::new();
 
 /// Threads that come with the work and go when there is none.
-struct Pool {
+pub struct Pool {
     most: usize,
     state: Mutex<State>,
     work: Condvar,
@@ -61,8 +65,9 @@ struct State {
 }
 
 impl Pool {
-    const fn new(most: usize) -> Self {
-        Self {
+    /// At most this many threads.
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self {
             most,
             state: Mutex::new(State {
                 queue: VecDeque::new(),
@@ -70,14 +75,15 @@ impl Pool {
                 idle: 0,
             }),
             work: Condvar::new(),
-        }
+        })
     }
 
-    fn push(&'static self, job: Job) {
+    fn push(self: &Arc<Self>, job: Job) {
         let mut state = lock(&self.state);
         state.queue.push_back(job);
         if state.queue.len() > state.idle && state.threads < self.most {
-            if named().spawn(|| self.serve()).is_ok() {
+            let pool = Arc::clone(self);
+            if named().spawn(move || pool.serve()).is_ok() {
                 state.threads += 1;
             } else if state.threads == 0 {
                 let refused = state.queue.pop_back();
