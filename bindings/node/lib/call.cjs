@@ -134,7 +134,7 @@ function callSync(registry, operation, options, placed = {}) {
   return settle(bridge.callSync(registry, operation, merge(plain(options), placed)))
 }
 
-const openSync = (options) => settle(bridge.openSync(located(plain(options))))
-const detectProject = (path) => settle(native.detectProject(path))
+const openSync = (options) => settle(native.Bridge.openSync(located(plain(options))))
+const detectProject = (path) => settle(native.Bridge.detectProject(path))
 
 module.exports = { call, callSync, open, openSync, detectProject, plain }

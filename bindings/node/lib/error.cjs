@@ -2,7 +2,7 @@
 
 const native = require('./native.cjs')
 
-const errorNumbers = Object.freeze(native.errorNumbers())
+const errorNumbers = Object.freeze(native.Bridge.errorNumbers())
 
 /** Why an operation was refused or failed. */
 class PortkeeperError extends Error {

@@ -1,8 +1,11 @@
 //! The way between the thread of JavaScript and those that work.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use napi::{
@@ -152,9 +155,27 @@ impl Bridge {
         None
     }
 
+    /// Opens a registry on the thread of JavaScript.
     #[napi]
-    pub fn open_sync(&self, args: Args) -> Outcome {
+    pub fn open_sync(args: Args) -> Outcome {
         Outcome::of(|| Opening::read(args)?.open(|| false))
+    }
+
+    /// What a folder is called as a project.
+    #[napi]
+    pub fn detect_project(path: String) -> Outcome {
+        Outcome::of(|| {
+            let project = portkeeper_core::Project::detect(path)?;
+            Ok(Answer::of(Project::from(project)))
+        })
+    }
+
+    /// The stable number of every error's name.
+    #[napi]
+    pub fn error_numbers() -> HashMap<String, i32> {
+        let all = ErrorKind::ALL.iter();
+        all.map(|kind| (kind.name().to_owned(), kind.code()))
+            .collect()
     }
 
     /// Whether a call is to end, because its caller or its environment says so.
@@ -271,23 +292,4 @@ impl Answer {
     pub fn registry(keeper: Keeper) -> Self {
         Self::with(move || Ok(Registry::from(keeper)))
     }
-}
-
-/// The stable number of every error's name.
-#[napi]
-pub fn error_numbers() -> std::collections::HashMap<String, i32> {
-    let all = ErrorKind::ALL.iter();
-    all.map(|kind| (kind.name().to_owned(), kind.code()))
-        .collect()
-}
-
-/// What a folder is called as a project: its name, its folder, git's name of the worktree, and all
-/// that in one text.
-#[napi]
-pub fn detect_project(path: String) -> Outcome {
-    Outcome::of(|| {
-        Ok(Answer::of(Project::from(portkeeper_core::Project::detect(
-            path,
-        )?)))
-    })
 }

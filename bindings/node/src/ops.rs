@@ -48,6 +48,8 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A `Result`, since every plan ends with it, after arguments that may have been refused.
+    #[allow(clippy::unnecessary_wraps)]
     fn new(
         lane: Lane,
         run: impl FnOnce(&Keeper, &Context<'_>) -> Result<Answer> + Send + 'static,

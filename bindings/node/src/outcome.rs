@@ -50,8 +50,8 @@ impl ToNapiValue for Outcome {
         let mut object = Object::new(&Env::from_raw(env))?;
         match outcome.0 {
             Ok(Answer(make)) => {
-                let made = catch_unwind(AssertUnwindSafe(|| make(env)));
-                let value = made.unwrap_or_else(|panic| {
+                let result = catch_unwind(AssertUnwindSafe(|| make(env)));
+                let value = result.unwrap_or_else(|panic| {
                     let reason = panic_message(panic.as_ref());
                     Err(napi::Error::from_reason(reason))
                 })?;

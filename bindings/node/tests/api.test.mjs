@@ -157,8 +157,7 @@ test('an error has its code, its number and the facts', async () => {
 test('a panic of the addon is an error, on every thread', async () => {
   const { call, callSync } = createRequire(import.meta.url)('../lib/call.cjs')
   const native = createRequire(import.meta.url)('../lib/native.cjs')
-  const bridge = new native.Bridge(() => {})
-  const { value: opened } = bridge.openSync({ inMemory: true })
+  const { value: opened } = native.Bridge.openSync({ inMemory: true })
   const error = await refusal(() => call(opened, 'panic'))
   assert.deepEqual([error.code, error.message], ['INTERNAL', 'internal error: asked for by a test'])
   assert.throws(() => callSync(opened, 'panic'), { code: 'INTERNAL' })

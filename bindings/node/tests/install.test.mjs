@@ -14,10 +14,13 @@ import { folder } from './support/apps.mjs'
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 
 test('npm install of a checkout builds the addon, and both entries load', (t) => {
-  // A copy of what git has, so that nothing that lies about here helps. In the target folder, since cargo
-  // names what it builds by the path: it is built anew only where something changed.
+  // A copy of what git has, so that nothing that lies about here helps. It has a target folder of its own,
+  // which stays: cargo does not tell two checkouts apart that share one.
   const copy = path.join(root, 'target', 'node-install')
-  fs.rmSync(copy, { recursive: true, force: true })
+  fs.mkdirSync(copy, { recursive: true })
+  for (const name of fs.readdirSync(copy)) {
+    if (name !== 'target') fs.rmSync(path.join(copy, name), { recursive: true, force: true })
+  }
   const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '-z'], { cwd: root, encoding: 'utf8' })
   for (const file of files.split('\0').filter((name) => name && fs.existsSync(path.join(root, name)))) {
     fs.mkdirSync(path.dirname(path.join(copy, file)), { recursive: true })
@@ -25,7 +28,7 @@ test('npm install of a checkout builds the addon, and both entries load', (t) =>
   }
   const app = folder(t)
   fs.writeFileSync(path.join(app, 'package.json'), '{"name": "app", "private": true}')
-  const env = { ...process.env, CARGO_TARGET_DIR: path.join(root, 'target'), PORTKEEPER_DB_PATH: path.join(app, 'registry.db') }
+  const env = { ...process.env, CARGO_TARGET_DIR: path.join(copy, 'target'), PORTKEEPER_DB_PATH: path.join(app, 'registry.db') }
   const npm = (...args) => execFileSync('npm', [...args, '--no-audit', '--no-fund'], { cwd: app, env, encoding: 'utf8', stdio: 'pipe' })
   npm('install', path.join(copy, 'bindings', 'node'))
 

@@ -21,7 +21,8 @@ pub struct PortState {
 
 #[derive(Default)]
 struct Facts {
-    project: Option<Option<String>>,
+    /// Shown for every verdict but `free`.
+    project: Option<String>,
     since: Option<DateTime<Utc>>,
     pid: Option<u32>,
     /// The name of the list and the list.
@@ -53,7 +54,7 @@ impl TryFrom<core::PortState> for PortState {
 
 fn facts(verdict: Verdict) -> Result<(&'static str, Facts)> {
     let of = |project| Facts {
-        project: Some(project),
+        project,
         ..Facts::default()
     };
     let with = |project, name, sockets: Vec<core::Socket>| Facts {
@@ -123,7 +124,7 @@ impl ToNapiValue for PortState {
             pid,
             sockets,
         } = facts;
-        if let Some(project) = project {
+        if verdict != "free" {
             object.set("project", project)?;
         }
         if let Some(since) = since {
