@@ -113,11 +113,12 @@ CREATE INDEX idx_leases_owner ON leases(ownerPid) WHERE ownerPid IS NOT NULL;
 
 -- Every socket of the last scan, a row for each process that has it open. `UNIQUE(port, pid)` keeps
 -- active_scans from holding two sockets of one process, and a NULL pid there does not say whether the
--- owner is denied, elsewhere, or gone.
+-- owner is denied, elsewhere, or gone. `position` is the place in the order of the scan, `fd` the
+-- process's descriptor, and `scannedBy` the user: what one may not see, another may.
 
 CREATE TABLE active_sockets (
-    id INTEGER PRIMARY KEY,
     port INTEGER NOT NULL CHECK (port BETWEEN 1 AND 65535),
+    position INTEGER NOT NULL,
     protocol TEXT NOT NULL CHECK (protocol IN ('tcp', 'udp')),
     address TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('listen', 'bound', 'connected', 'time-wait')),
@@ -125,12 +126,13 @@ CREATE TABLE active_sockets (
     uid INTEGER,
     owner TEXT NOT NULL CHECK (owner IN ('known', 'denied', 'other-namespace', 'none')),
     pid INTEGER,
+    fd INTEGER,
     processName TEXT,
     scannedAt TEXT NOT NULL,
+    scannedBy INTEGER NOT NULL,
+    PRIMARY KEY (port, position),
     CHECK ((owner = 'known') = (pid IS NOT NULL))
-);
-
-CREATE INDEX idx_sockets_port ON active_sockets(port);
+) WITHOUT ROWID;
 
 -- `INSERT OR REPLACE` deletes a row without firing DELETE triggers, unless recursive_triggers is on, and
 -- AFTER INSERT no longer sees what it replaced. So BEFORE INSERT copies the row here. A copy is good for

@@ -248,45 +248,6 @@ fn files_that_are_no_database() {
     );
 }
 
-#[test]
-fn a_backup_that_was_cut_anywhere_is_refused() {
-    let registry = Registry::filled();
-    let whole = fs::read(registry.backup("b.db")).unwrap();
-    let before = content(registry.keeper.path());
-    let part = registry.path("part.db");
-    for end in (4_096..whole.len()).step_by(4_096).chain([100, 5_000]) {
-        fs::write(&part, &whole[..end]).unwrap();
-        let error = registry.keeper.restore(&part, Watch::none()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::DatabaseCorrupt, "{end}: {error}");
-    }
-    assert_eq!(content(registry.keeper.path()), before);
-}
-
-/// A flipped byte is an error or makes no difference to what is a rule; it never breaks the registry.
-#[test]
-fn flipped_bytes_never_break_the_registry() {
-    let registry = Registry::filled();
-    let whole = fs::read(registry.backup("b.db")).unwrap();
-    let part = registry.path("part.db");
-    let mut random = fastrand::Rng::with_seed(4);
-    let (mut refused, mut taken) = (0, 0);
-    for _ in 0..150 {
-        let mut bytes = whole.clone();
-        let at = random.usize(..bytes.len());
-        bytes[at] ^= 1 << random.u8(..8);
-        fs::write(&part, bytes).unwrap();
-        match registry.keeper.restore(&part, Watch::none()) {
-            Ok(report) => {
-                taken += 1;
-                fs::remove_file(report.safety_backup.unwrap()).unwrap();
-            }
-            Err(_) => refused += 1,
-        }
-    }
-    assert!(refused > 0 && taken > 0, "{refused} refused, {taken} taken");
-    assert_eq!(registry.keeper.verify(Watch::none()).unwrap(), []);
-}
-
 /// What a restore would run if it ran anything, it does not run.
 #[test]
 fn triggers_and_views_of_a_source_do_nothing() {

@@ -1,15 +1,20 @@
 //! A registry whose log was damaged after its process was killed: a typed error, or what it held at an
 //! earlier moment; never anything else, and never a file that is gone.
 
+#[path = "support/numbered.rs"]
+mod numbered;
 mod support;
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
+use numbered::{State, Writer};
 use portkeeper_core::{
-    Durability, ErrorKind, Filter, HistoryQuery, Keeper, Options, ReserveRequest, Watch,
+    Durability, ErrorKind, Filter, HistoryEntry, HistoryQuery, Keeper, Options, Reservation,
+    ReserveRequest, Watch,
 };
 use support::{child, child_argument};
 
@@ -54,14 +59,30 @@ fn copy(path: &Path, folder: &Path) -> PathBuf {
     target
 }
 
-/// The registry is whole, and holds the first of the claims, with their history; returns how many.
-fn check_prefix(path: &Path) -> usize {
+/// Rows and history of a registry that lost nothing.
+type Whole = (Vec<Reservation>, Vec<HistoryEntry>);
+
+fn read(keeper: &Keeper) -> Whole {
+    let mut history = keeper.history(HistoryQuery::all()).unwrap();
+    history.sort_by_key(|entry| entry.id);
+    (keeper.list(Filter::claims()).unwrap(), history)
+}
+
+fn whole(path: &Path, folder: &Path) -> Whole {
+    let all = read(&Keeper::open_at(copy(path, folder)).unwrap());
+    let numbers: Vec<u16> = all.0.iter().map(|row| row.number).collect();
+    assert_eq!(numbers, PORTS.collect::<Vec<_>>());
+    assert_eq!(all.1.len(), PORTS.len());
+    all
+}
+
+/// The registry is sound, and holds the first of the claims with their history, value by value; returns
+/// how many.
+fn check_prefix(path: &Path, whole: &Whole) -> usize {
     let keeper = Keeper::open_at(path).unwrap();
-    let rows = keeper.list(Filter::claims()).unwrap();
-    let numbers: Vec<u16> = rows.iter().map(|row| row.number).collect();
-    assert_eq!(numbers, PORTS.take(rows.len()).collect::<Vec<_>>());
-    let entries = keeper.history(HistoryQuery::all()).unwrap();
-    assert_eq!(entries.len(), rows.len());
+    let (rows, history) = read(&keeper);
+    assert_eq!(rows[..], whole.0[..rows.len()]);
+    assert_eq!(history[..], whole.1[..rows.len()]);
     assert_eq!(keeper.verify(Watch::none()).unwrap(), []);
     rows.len()
 }
@@ -74,10 +95,11 @@ fn a_truncated_log_loses_its_end_and_nothing_else() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = killed(folder.path(), TEST);
-    let whole = fs::metadata(beside(&path, "-wal")).unwrap().len();
+    let all = whole(&path, &folder.path().join("whole"));
+    let length = fs::metadata(beside(&path, "-wal")).unwrap().len();
     let mut most = 0;
     for step in 0..=40 {
-        let length = whole * step / 40;
+        let length = length * step / 40;
         let target = copy(&path, &folder.path().join(step.to_string()));
         let log = fs::OpenOptions::new()
             .write(true)
@@ -85,7 +107,7 @@ fn a_truncated_log_loses_its_end_and_nothing_else() {
             .unwrap();
         log.set_len(length).unwrap();
         drop(log);
-        let rows = check_prefix(&target);
+        let rows = check_prefix(&target, &all);
         assert!(
             rows >= most,
             "{length} bytes hold {rows}, and fewer held {most}"
@@ -107,6 +129,7 @@ fn a_log_that_was_taken_away_is_noticed() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = killed(folder.path(), TEST);
+    let all = whole(&path, &folder.path().join("whole"));
     let target = copy(&path, &folder.path().join("copy"));
     let log = fs::read(beside(&target, "-wal")).unwrap();
     fs::remove_file(beside(&target, "-wal")).unwrap();
@@ -118,7 +141,168 @@ fn a_log_that_was_taken_away_is_noticed() {
 
     // It is brought back, and nothing is lost.
     fs::write(beside(&target, "-wal"), log).unwrap();
-    assert_eq!(check_prefix(&target), PORTS.len());
+    assert_eq!(check_prefix(&target, &all), PORTS.len());
+}
+
+/// The log has checksums: what follows a byte that is another one does not count.
+#[test]
+fn a_log_with_a_changed_byte_or_of_garbage_loses_its_end_and_nothing_else() {
+    const TEST: &str = "a_log_with_a_changed_byte_or_of_garbage_loses_its_end_and_nothing_else";
+    if is_killed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = killed(folder.path(), TEST);
+    let all = whole(&path, &folder.path().join("whole"));
+    let log = fs::read(beside(&path, "-wal")).unwrap();
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut lost = 0;
+    for step in 0..120 {
+        let target = copy(&path, &folder.path().join(step.to_string()));
+        let mut log = log.clone();
+        if step < 110 {
+            let at = random.usize(..log.len());
+            log[at] ^= 1 << random.u8(..8);
+        } else {
+            let from = log.len() * (step - 110) / 10;
+            log[from..].fill_with(|| random.u8(..));
+        }
+        fs::write(beside(&target, "-wal"), log).unwrap();
+        lost += PORTS.len() - check_prefix(&target, &all);
+    }
+    assert!(lost > 100, "{lost}");
+}
+
+/// Nothing beside the database says that there was a log. What is left is the registry of an earlier
+/// moment, which the README says.
+#[test]
+fn without_log_and_index_the_registry_is_that_of_an_earlier_moment() {
+    const TEST: &str = "without_log_and_index_the_registry_is_that_of_an_earlier_moment";
+    if is_killed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = killed(folder.path(), TEST);
+    let all = whole(&path, &folder.path().join("whole"));
+    let target = copy(&path, &folder.path().join("copy"));
+    for suffix in ["-wal", "-shm"] {
+        fs::remove_file(beside(&target, suffix)).unwrap();
+    }
+    assert!(check_prefix(&target, &all) < PORTS.len());
+}
+
+#[test]
+fn writes() {
+    numbered::write();
+}
+
+/// The same of a writer that is killed at any moment, also while it copies the log into the database:
+/// then pages of two moments may meet, which is refused or found.
+#[test]
+fn without_log_and_index_of_a_killed_writer_nothing_wrong_is_said_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut earlier, mut noticed) = (0, 0);
+    for round in 0..12 {
+        let path = folder.path().join(format!("{round}.db"));
+        let mut writer = Writer::start("writes", &path, 1);
+        writer.wait_for(300 + fastrand::u64(..200));
+        let acknowledged = writer.kill();
+        let alone = folder.path().join(format!("{round}-alone.db"));
+        fs::copy(&path, &alone).unwrap();
+        match Keeper::open_at(&alone).and_then(|keeper| Ok((keeper.verify(Watch::none())?, keeper)))
+        {
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::DatabaseCorrupt, "{error}");
+                noticed += 1;
+            }
+            Ok((findings, _)) if !findings.is_empty() => noticed += 1,
+            Ok((_, keeper)) => {
+                assert!(State::writes(&keeper, 1) <= acknowledged + 1);
+                earlier += 1;
+            }
+        }
+        // With its log nothing at all is lost.
+        let whole = State::writes(&Keeper::open_at(&path).unwrap(), 1);
+        assert!(
+            (acknowledged..=acknowledged + 1).contains(&whole),
+            "{whole} {acknowledged}"
+        );
+    }
+    println!(
+        "without their logs {earlier} registries were those of an earlier moment, {noticed} noticed"
+    );
+}
+
+#[test]
+fn opens_and_waits() {
+    let Some(path) = child_argument() else {
+        return;
+    };
+    Keeper::open_at(path).unwrap();
+}
+
+/// A process that is killed while it makes a registry leaves none, or one that opens. What it leaves
+/// beside it is removed when it is old, and nothing else is.
+#[test]
+fn a_first_open_that_is_killed_leaves_nothing_in_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut left = 0;
+    let strangers = [
+        "notes.tmp",
+        ".database.db.tmp",
+        ".database.db.0123456789abcdef.tmp",
+    ];
+    for name in strangers {
+        fs::write(folder.path().join(name), "somebody's").unwrap();
+    }
+    let names = || -> Vec<String> {
+        let files = fs::read_dir(folder.path()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".tmp")).collect()
+    };
+    let open = |path: &Path| {
+        let keeper = Keeper::open_at(path).unwrap();
+        assert_eq!(keeper.verify(Watch::none()).unwrap(), []);
+    };
+    for round in 0..60_u64 {
+        let path = folder.path().join("database.db");
+        let argument = path.display().to_string();
+        let mut process = child("opens_and_waits", &argument).spawn().unwrap();
+        // When it is killed is the point of the test: it waits for nothing.
+        std::thread::sleep(Duration::from_micros(1_000 + 250 * round));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        left += usize::from(path.exists());
+        open(&path);
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(beside(&path, suffix));
+        }
+    }
+    println!(
+        "{left} of 60 had made the file, {} temporary ones are left",
+        names().len() - 3
+    );
+    // One of a process that lives, and one that was left long ago.
+    let old = SystemTime::now() - Duration::from_secs(3_600);
+    let make = |name: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, b"SQLite format 3\0 and so on").unwrap();
+        fs::File::open(path).unwrap()
+    };
+    let living = make(".database.db.00000000000000aa.tmp");
+    living.lock().unwrap();
+    make(".database.db.00000000000000bb.tmp");
+    for name in names() {
+        let file = fs::File::open(folder.path().join(name)).unwrap();
+        file.set_modified(old).unwrap();
+    }
+    open(&folder.path().join("database.db"));
+    let mut rest = names();
+    rest.sort();
+    let mut kept = strangers.map(str::to_owned).to_vec();
+    kept.push(".database.db.00000000000000aa.tmp".to_owned());
+    kept.sort();
+    assert_eq!(rest, kept);
 }
 
 /// A database that ends after any of its pages, or has a page of garbage, is refused by name or answers

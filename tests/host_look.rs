@@ -8,7 +8,7 @@ use std::{net::TcpListener, process};
 use nix::libc::{AF_NETLINK, SYS_socket};
 use portkeeper_core::{
     Keeper, Owner, Socket, Source,
-    host::{Host, Known, System, Wanted},
+    host::{Earlier, Host, Known, System, Wanted},
 };
 use seccompiler::{
     SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -26,8 +26,12 @@ const SERVER: &str = "s = socket.create_server(('127.0.0.1', 0))\n\
     os.read(r, 1)\n\
     hold(s.getsockname()[1])";
 
-fn look(port: u16, known: &[Known]) -> Socket {
-    let look = System.look(Wanted::Server(port), known).unwrap();
+fn look(port: u16, holders: &[Known]) -> Socket {
+    let earlier = Earlier {
+        holders: holders.to_vec(),
+        unowned: Vec::new(),
+    };
+    let look = System.look(Wanted::Server(port), &earlier).unwrap();
     assert_eq!(look.source, Source::SockDiag);
     let [socket] = look.sockets.try_into().unwrap();
     assert_eq!(socket.owner, Owner::Known);
@@ -50,24 +54,54 @@ fn a_worker_leads_to_its_server() {
 }
 
 #[test]
-fn what_is_known_is_looked_at_first_and_checked() {
+fn what_was_seen_is_looked_at_first_and_checked() {
     let server = Holder::stranger(SERVER);
-    let every = look(server.port, &[]);
-    let inode = every.inode;
-    for pid in pids(&every) {
-        assert_eq!(pids(&look(server.port, &[Known { inode, pid }])), [pid]);
+    let every = System
+        .look(Wanted::Server(server.port), &Earlier::default())
+        .unwrap();
+    let [socket] = every.sockets.try_into().unwrap();
+    assert_eq!(every.holders.len(), 3);
+    for known in every.holders {
+        assert_eq!(pids(&look(server.port, &[known])), [known.pid]);
+        // Whoever does not have it, has it elsewhere, or never lived, is passed over, and so is another
+        // socket.
+        let elsewhere = known.fd + 100;
+        for wrong in [
+            Known { pid: 1, ..known },
+            Known {
+                pid: u32::MAX,
+                ..known
+            },
+            Known {
+                fd: elsewhere,
+                ..known
+            },
+            Known {
+                inode: known.inode + 1,
+                ..known
+            },
+        ] {
+            assert_eq!(look(server.port, &[wrong]), socket, "{wrong:?}");
+        }
     }
-    // Whoever does not have it, or never lived, is passed over.
-    for pid in [process::id(), u32::MAX, 1] {
-        let known = [Known { inode, pid }];
-        assert_eq!(look(server.port, &known), every);
+}
+
+#[test]
+fn what_nobody_had_is_not_looked_for_again() {
+    let server = Holder::stranger(SERVER);
+    let inode = look(server.port, &[]).inode;
+    let look = |owner| {
+        let earlier = Earlier {
+            holders: Vec::new(),
+            unowned: vec![(inode, owner)],
+        };
+        let look = System.look(Wanted::Server(server.port), &earlier).unwrap();
+        let [socket] = look.sockets.try_into().unwrap();
+        (socket.owner, socket.processes.len())
+    };
+    for owner in [Owner::OtherNamespace, Owner::Denied] {
+        assert_eq!(look(owner), (owner, 0));
     }
-    // So is another socket that it has.
-    let known = [Known {
-        inode: inode + 1,
-        pid: pids(&every)[1],
-    }];
-    assert_eq!(look(server.port, &known), every);
 }
 
 #[test]

@@ -175,11 +175,11 @@ fn pruning_goes_by_batches_and_can_be_stopped() {
     assert_eq!(seen[0], (0, all));
     assert_eq!(
         seen[1..],
-        [(1000, all - 1000), (2000, all - 2000), (3000, all - 3000)]
+        [(250, all - 250), (500, all - 500), (750, all - 750)]
     );
     assert_eq!(registry.findings(), []);
     let report = keeper.prune(PruneRequest::new(), Watch::none()).unwrap();
-    assert_eq!(report.history, 2004);
+    assert_eq!(report.history, 4254);
 }
 
 #[test]

@@ -25,7 +25,7 @@ mod sockets;
 mod system;
 mod table;
 
-pub use crate::model::{Fate, Known, Probe};
+pub use crate::model::{Earlier, Fate, Known, Probe};
 pub use handle::{Nature, ProcessHandle, Signal};
 pub(crate) use hold::hold;
 pub use ranges::{ephemeral_ports, reserved_by_kernel};
@@ -46,16 +46,17 @@ pub trait Host: fmt::Debug + Send + Sync {
     fn sockets(&self, wanted: Wanted) -> Result<Vec<Socket>>;
 
     /// The sockets that are asked for, each with one of its processes at least, where there is one, and
-    /// those of that one's ancestors that have the socket as well. What is `known` from an earlier look is
-    /// tried first.
+    /// those of that one's ancestors that have the socket as well. What an `earlier` look saw is tried
+    /// first.
     ///
     /// Much cheaper than [`sockets`](Self::sockets), which finds every process. A host that has no cheaper
     /// way finds them here, too.
-    fn look(&self, wanted: Wanted, known: &[Known]) -> Result<Look> {
-        let _ = known;
+    fn look(&self, wanted: Wanted, earlier: &Earlier) -> Result<Look> {
+        let _ = earlier;
         Ok(Look {
             sockets: self.sockets(wanted)?,
             source: Source::Other,
+            holders: Vec::new(),
         })
     }
 
@@ -64,6 +65,11 @@ pub trait Host: fmt::Debug + Send + Sync {
 
     /// The ports that the administrator keeps from outgoing connections, for servers of his own.
     fn reserved_ports(&self) -> Vec<RangeInclusive<u16>>;
+
+    /// Which user looks: what one may not see, another may. 0 where there are no numbers for users.
+    fn user(&self) -> u32 {
+        0
+    }
 
     /// Who `pid` is; `None` when there is no such process.
     ///
@@ -91,6 +97,8 @@ pub struct Look {
     pub sockets: Vec<Socket>,
     /// Who listed them.
     pub source: Source,
+    /// Where the processes have them, for the next look.
+    pub holders: Vec<Known>,
 }
 
 /// Which sockets to report.

@@ -75,7 +75,8 @@ impl Keeper {
     /// `~/.portkeeper/database.db`. It is created, readable by the user alone, where it is missing.
     ///
     /// Fails with `DATABASE_CORRUPT`, `SCHEMA_MISMATCH` or `SCHEMA_TOO_NEW` on a file that is no
-    /// registry or not this version's, and leaves such a file as it is.
+    /// registry or not this version's, and leaves such a file as it is. An empty file is one that lost
+    /// what it held, and no new registry.
     pub fn open() -> Result<Self> {
         Options::new().open()
     }

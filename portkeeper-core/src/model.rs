@@ -20,7 +20,7 @@ pub(crate) use history::Details;
 pub use history::{Action, HistoryEntry, Holder};
 pub use import::{ImportOutcome, ImportReport, ImportedPort};
 pub use kill::{KillReport, KilledProcess};
-pub use machine::{Fate, Known, Probe};
+pub use machine::{Earlier, Fate, Known, Probe};
 pub use maintenance::{
     BackupReport, CompactReport, Finding, FindingKind, PruneReport, RestoreReport, Severity, Stats,
 };

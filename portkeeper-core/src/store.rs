@@ -26,6 +26,7 @@ pub(crate) mod compact;
 pub(crate) mod configurations;
 mod connection;
 mod copy;
+mod create;
 pub(crate) mod dump;
 mod failure;
 mod file;
@@ -33,6 +34,7 @@ mod generation;
 pub(crate) mod history;
 pub(crate) mod leases;
 mod migrate;
+mod new_file;
 mod open;
 pub(crate) mod ports;
 pub(crate) mod predecessor;
@@ -42,6 +44,7 @@ mod retry;
 pub(crate) mod scans;
 mod schema;
 mod script;
+mod seal;
 pub(crate) mod source;
 pub(crate) mod stats;
 #[cfg(test)]
@@ -49,6 +52,7 @@ mod tests;
 mod untrusted;
 pub(crate) mod verify;
 mod watched;
+mod within;
 
 pub(crate) use checksum::sha256;
 pub(crate) use failure::Failure;
@@ -56,6 +60,7 @@ pub(crate) use failure::Failure;
 use connection::Link;
 use generation::Generation;
 use retry::Patience;
+use within::Within;
 
 /// What stands for the path of a store without a file.
 const MEMORY: &str = ":memory:";
@@ -109,6 +114,13 @@ impl FromStr for Durability {
     }
 }
 
+/// Whether an operation takes the lock of writers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+}
+
 /// The registry's database. Any number of threads may use one store, and so may a forked child. A clone
 /// is cheap and uses the same connection.
 #[derive(Debug, Clone)]
@@ -147,7 +159,7 @@ impl Store {
             }),
             stop,
         };
-        store.attempts(|_| Ok(()))?;
+        store.attempts(Access::Read, |_| Ok(()))?;
         Ok(store)
     }
 
@@ -156,7 +168,11 @@ impl Store {
     pub(crate) fn apart(&self) -> Result<Self> {
         match &self.opened.location {
             Location::Memory => Ok(self.clone()),
-            file => self.opened_again(file.clone()),
+            file => {
+                // Otherwise a new database would be made where the keeper's own was removed.
+                self.attempts(Access::Read, |link| Ok(link.check_file(self.path())?))?;
+                self.opened_again(file.clone())
+            }
         }
     }
 
@@ -208,7 +224,7 @@ impl Store {
         &self,
         mut body: impl FnMut(&Connection) -> Result<T, Failure>,
     ) -> Result<T> {
-        self.attempts(|link| {
+        self.attempts(Access::Read, |link| {
             let db = &link.connection;
             connection::run(db, "BEGIN")?;
             let value = body(db).inspect_err(|_| connection::roll_back(db))?;
@@ -222,7 +238,7 @@ impl Store {
         &self,
         mut body: impl FnMut(&Connection) -> Result<T, Failure>,
     ) -> Result<T> {
-        self.attempts(|link| body(&link.connection))
+        self.attempts(Access::Read, |link| body(&link.connection))
     }
 
     /// Hands out the connection itself, outside of a transaction. `body` is run again when the
@@ -231,7 +247,15 @@ impl Store {
         &self,
         mut body: impl FnMut(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T> {
-        self.attempts(|link| body(&mut link.connection))
+        self.attempts(Access::Read, |link| body(&mut link.connection))
+    }
+
+    /// The same for a `body` that writes.
+    pub(crate) fn with_writer<T>(
+        &self,
+        mut body: impl FnMut(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T> {
+        self.attempts(Access::Write, |link| body(&mut link.connection))
     }
 
     /// Runs `body` in one write transaction and commits it, unless `body` fails.
@@ -244,7 +268,7 @@ impl Store {
         mut body: impl FnMut(&Connection) -> Result<T, Failure>,
     ) -> Result<T> {
         let patience = self.patience();
-        self.attempts(|link| {
+        self.attempts(Access::Write, |link| {
             link.check_file(self.path())?;
             link.set_durability(durability)?;
             let db = &link.connection;
@@ -264,7 +288,7 @@ impl Store {
         &self,
         mut body: impl FnMut(&Connection) -> Result<T, Failure>,
     ) -> Result<T> {
-        self.attempts(|link| {
+        self.attempts(Access::Write, |link| {
             link.check_file(self.path())?;
             let db = &link.connection;
             connection::run(db, "BEGIN IMMEDIATE")?;
@@ -276,7 +300,11 @@ impl Store {
 
     /// Calls `operation` with this process's connection until the database is not busy. The
     /// connection is free for other threads between two calls.
-    fn attempts<T>(&self, mut operation: impl FnMut(&mut Link) -> Result<T, Failure>) -> Result<T> {
+    fn attempts<T>(
+        &self,
+        access: Access,
+        mut operation: impl FnMut(&mut Link) -> Result<T, Failure>,
+    ) -> Result<T> {
         let patience = self.patience();
         let generations = &self.opened.generations;
         let generation = match self.opened.location {
@@ -284,6 +312,7 @@ impl Store {
             Location::Memory => generations,
             Location::File(_) | Location::Unchecked(_) => generations.of_this_process(),
         };
+        let _within = Within::begin(generation, access == Access::Write)?;
         patience
             .retry(|| {
                 let mut guard = generation.lock();

@@ -114,10 +114,10 @@ pub(crate) fn name(name: &str) -> Result<()> {
     line("name", name, NAME_LENGTH)
 }
 
-/// A description may hold line breaks and tabs, and no other control character.
+/// A description may hold line breaks, also those of Windows, and tabs, and no other control character.
 pub(crate) fn description(text: &str) -> Result<()> {
     no_longer_than("description", text, DESCRIPTION_LENGTH)?;
-    let allowed = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    let allowed = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
     if text.chars().all(allowed) {
         Ok(())
     } else {

@@ -17,6 +17,9 @@ pub struct Progress {
 
 /// Follows a long operation, and may stop it.
 ///
+/// The callback may read through the same keeper. A write would wait for the end of an operation that
+/// writes itself, and is then `UNSUPPORTED`; of a registry in memory, so is every use.
+///
 /// ```
 /// use std::ops::ControlFlow;
 ///

@@ -367,7 +367,14 @@ impl Registry {
                 if row.auto_release {
                     self.free(*port, now, "its lease was given back");
                 } else {
+                    // Who gives the right to use it back is taken not to use it any more.
+                    let owner = row.lease.as_ref().and_then(|lease| lease.owner.as_ref());
+                    let user = row.process.as_ref().map(|process| process.pid);
+                    let is_unused = owner.is_some_and(|owner| Some(owner.pid) == user);
                     self.vacate(*port);
+                    if is_unused {
+                        self.unused(*port, now, "its lease was given back");
+                    }
                 }
             }
         }
@@ -407,11 +414,7 @@ impl Registry {
                         if heir.is_some() || row.status != Status::InUse {
                             continue;
                         }
-                        let row = self.rows.get_mut(&port).unwrap();
-                        row.status = Status::Reserved;
-                        row.process = None;
-                        row.updated_at = machine.now;
-                        self.note(port, Action::Reserved, machine.now, "its process ended");
+                        self.unused(port, machine.now, "its process ended");
                         Status::Reserved
                     }
                     None => {
@@ -492,6 +495,15 @@ impl Registry {
         row.auto_release = false;
         row.lease = None;
         self.note(port, Action::Released, now, reason);
+    }
+
+    /// Nobody uses a claim any more that lasts nevertheless.
+    fn unused(&mut self, port: u16, now: i64, reason: &str) {
+        let row = self.rows.get_mut(&port).unwrap();
+        row.status = Status::Reserved;
+        row.process = None;
+        row.updated_at = now;
+        self.note(port, Action::Reserved, now, reason);
     }
 
     /// Takes owner and end from a claim that lasts without them.

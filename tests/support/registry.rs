@@ -40,9 +40,13 @@ impl Registry {
         raw(
             keeper.path(),
             "INSERT INTO configurations (name, data, version, createdAt) \
-             VALUES ('team', '{\"ports\": []}', '1', '2024-01-20T10:30:00Z'); \
-             UPDATE ports SET description = 'two\r\nlines' WHERE number = 22601",
+             VALUES ('team', '{\"ports\": []}', '1', '2024-01-20T10:30:00Z')",
         );
+        // Another program, for which the triggers write the history.
+        let other = Connection::open(keeper.path()).unwrap();
+        other
+            .execute_batch("UPDATE ports SET description = 'two\r\nlines' WHERE number = 22601")
+            .unwrap();
         registry
     }
 

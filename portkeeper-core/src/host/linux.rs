@@ -15,7 +15,7 @@ mod visibility;
 pub(super) use handle::handle;
 pub(super) use process::{here, identity, kin, present};
 
-use super::{Known, Look, Wanted};
+use super::{Earlier, Look, Wanted};
 use crate::{error::Result, model::Socket};
 use search::Effort;
 
@@ -23,6 +23,6 @@ pub(super) fn sockets(wanted: Wanted) -> Result<Vec<Socket>> {
     Ok(sockets::sockets(wanted, Effort::All)?.sockets)
 }
 
-pub(super) fn look(wanted: Wanted, known: &[Known]) -> Result<Look> {
-    sockets::sockets(wanted, Effort::First(known))
+pub(super) fn look(wanted: Wanted, earlier: &Earlier) -> Result<Look> {
+    sockets::sockets(wanted, Effort::First(earlier))
 }

@@ -3,14 +3,18 @@
 #[cfg(target_os = "linux")]
 use std::collections::HashMap;
 
+#[cfg(target_os = "linux")]
+use crate::model::Known;
 use crate::model::Owner;
 
 /// Which processes have which socket, as far as could be seen.
 #[cfg(target_os = "linux")]
 #[derive(Debug, Default)]
 pub(super) struct Holders {
-    /// The pids that have a socket open, by its inode.
-    pub by_inode: HashMap<u64, Vec<u32>>,
+    /// The processes that have a socket open, by its inode.
+    pub by_inode: HashMap<u64, Vec<Known>>,
+    /// What is known of sockets that were not looked for everywhere, because that was in vain before.
+    pub given_up: HashMap<u64, Owner>,
     /// Whether no process that could have one of the sockets was kept from view.
     pub everything_was_seen: bool,
 }

@@ -12,7 +12,7 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 pub(super) use handle::handle;
 
 #[cfg(not(target_os = "linux"))]
-use super::{Known, Look};
+use super::{Earlier, Look};
 use super::{
     Wanted,
     fate::{Here, Present},
@@ -90,10 +90,11 @@ pub(super) fn sockets(wanted: Wanted) -> Result<Vec<Socket>> {
 
 /// Nothing here is cheaper than to ask for every owner.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn look(wanted: Wanted, _: &[Known]) -> Result<Look> {
+pub(super) fn look(wanted: Wanted, _: &Earlier) -> Result<Look> {
     Ok(Look {
         sockets: sockets(wanted)?,
         source: Source::Netstat2,
+        holders: Vec::new(),
     })
 }
 

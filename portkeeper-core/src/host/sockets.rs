@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::owners::classify;
-use crate::model::{Process, Socket, SocketState};
+use crate::model::{Owner, Process, Socket, SocketState};
 
 /// A socket whose owner is not filled in yet.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub(super) struct Entry {
     pub socket: Socket,
     /// The owners, as far as they are found.
     pub pids: Vec<u32>,
+    /// What is known where none was found; decided by [`classify`] where nothing is.
+    pub verdict: Option<Owner>,
 }
 
 /// Fills in the owners and sorts by port, protocol, address and inode.
@@ -41,6 +43,7 @@ fn with_owner(entry: Entry, everything_was_seen: bool, names: &HashMap<u32, Stri
     let Entry {
         mut socket,
         mut pids,
+        verdict,
     } = entry;
     pids.sort_unstable();
     pids.dedup();
@@ -49,7 +52,10 @@ fn with_owner(entry: Entry, everything_was_seen: bool, names: &HashMap<u32, Stri
     } else {
         socket.state != SocketState::TimeWait
     };
-    socket.owner = classify(may_be_owned, pids.len(), everything_was_seen);
+    socket.owner = match verdict {
+        Some(owner) if pids.is_empty() => owner,
+        _ => classify(may_be_owned, pids.len(), everything_was_seen),
+    };
     socket.processes = pids
         .into_iter()
         .map(|pid| Process {
@@ -91,6 +97,7 @@ mod tests {
                 inode,
             },
             pids: pids.to_vec(),
+            verdict: None,
         }
     }
 

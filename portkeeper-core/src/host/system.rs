@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use super::linux as platform;
 #[cfg(not(target_os = "linux"))]
 use super::portable as platform;
-use super::{Fate, Host, Known, Look, Probe, ProcessHandle, Wanted, fate, lineage, probe, ranges};
+use super::{
+    Earlier, Fate, Host, Look, Probe, ProcessHandle, Wanted, fate, lineage, probe, ranges,
+};
 use crate::{
     error::Result,
     model::{ProcessIdentity, Socket, timestamp},
@@ -45,8 +47,8 @@ impl Host for System {
         platform::sockets(wanted)
     }
 
-    fn look(&self, wanted: Wanted, known: &[Known]) -> Result<Look> {
-        platform::look(wanted, known)
+    fn look(&self, wanted: Wanted, earlier: &Earlier) -> Result<Look> {
+        platform::look(wanted, earlier)
     }
 
     fn ephemeral_ports(&self) -> Option<RangeInclusive<u16>> {
@@ -55,6 +57,14 @@ impl Host for System {
 
     fn reserved_ports(&self) -> Vec<RangeInclusive<u16>> {
         ranges::reserved_by_kernel()
+    }
+
+    fn user(&self) -> u32 {
+        #[cfg(unix)]
+        let user = rustix::process::geteuid().as_raw();
+        #[cfg(not(unix))]
+        let user = 0;
+        user
     }
 
     fn identity(&self, pid: u32) -> Result<Option<ProcessIdentity>> {

@@ -88,6 +88,7 @@ fn entry(info: SocketInfo, wanted: Wanted) -> Option<Entry> {
             inode,
         },
         pids: info.associated_pids,
+        verdict: None,
     })
 }
 

@@ -13,7 +13,7 @@ use crate::{
     },
     request::{Claims, Release, ReserveRequest, Strategy},
     rules::{self, Avoid, Choice, PortSet, Reserve, Wish},
-    store::{Durability, Failure, leases, ports, scans},
+    store::{Durability, Failure, leases, ports},
     value,
 };
 
@@ -218,9 +218,9 @@ impl Keeper {
 
     /// What the machine and this row say together.
     pub(super) fn verdict(&self, port: u16, row: Option<&Reservation>) -> Result<Verdict> {
-        let known = || self.store.read_one(|db| Ok(scans::known(db, Some(port))?));
         self.verdict_of(port, row, |wanted| {
-            Ok(self.host.look(wanted, &known()?)?.sockets)
+            let earlier = self.earlier(Some(port))?;
+            Ok(self.host.look(wanted, &earlier)?.sockets)
         })
     }
 

@@ -4,12 +4,16 @@ use crate::{
     error::{Error, ErrorKind, Result},
     keeper::Keeper,
     model::{Configuration, Document, SavedDocument},
-    store::{Durability, configurations, sha256},
+    store::{Durability, configurations},
 };
 
 impl Keeper {
-    /// Every export and import, newest first, without the documents. Each stays until it is
-    /// [removed](Self::remove_configuration).
+    /// Every export and import, newest first, without the documents.
+    ///
+    /// One that was given a name stays until it is [removed](Self::remove_configuration). Of those that
+    /// are called `export` or `import`, because nobody said otherwise, the newest hundred of each are
+    /// kept, or fewer where their documents have more than 256 MiB. Rows that another tool made, or
+    /// whose checksum does not hold, are never removed by themselves.
     ///
     /// ```
     /// use portkeeper_core::{ExportRequest, ImportRequest, Watch};
@@ -35,9 +39,7 @@ impl Keeper {
     pub fn configuration(&self, id: i64) -> Result<SavedDocument> {
         let found = self.store.read_one(|db| Ok(configurations::get(db, id)?))?;
         let (configuration, data) = found.ok_or_else(|| missing(id))?;
-        if let Some(checksum) = &configuration.checksum
-            && !checksum.eq_ignore_ascii_case(&sha256(&data))
-        {
+        if configurations::is_whole(&configuration, &data) == Some(false) {
             return Err(Error::Database {
                 kind: ErrorKind::DatabaseCorrupt,
                 path: self.path().to_owned(),

@@ -11,6 +11,10 @@ impl Keeper {
     /// reads it. Unlike the text of `sqlite3`'s own `.dump` it keeps the version in the header. Tables
     /// of other programs in the same file are left out; a [`backup`](Self::backup) has them too.
     ///
+    /// Its last line but one is a checksum of the text, and [`restore`](Self::restore) refuses a text that
+    /// was changed. To restore one that was edited on purpose, take the line `-- sha256 …` out. A text of
+    /// more than 1 GiB, several million entries, is for `sqlite3` alone.
+    ///
     /// A dump that is stopped or fails has no `COMMIT`, and reading it back gives nothing.
     ///
     /// ```

@@ -15,13 +15,19 @@ use crate::{
     value,
 };
 
+const OPERATION: &str = "export";
+
 impl Keeper {
     /// The claims of this moment, of every project or of one, as a document by number. Ports that are
     /// free are not in it, and history and leases neither.
     ///
-    /// The document is kept with its checksum, see [`configurations`](Self::configurations). Fails with
-    /// `UNSUPPORTED` where its text is longer than [`Document::MAX_BYTES`], since nobody could import it;
-    /// projects can be exported one by one.
+    /// The document is kept with its checksum, see [`configurations`](Self::configurations). What is
+    /// exported can be imported: where its text would be longer than [`Document::MAX_BYTES`], or another
+    /// program has stored what no document may have, such as a project name of 300 characters, it is
+    /// `UNSUPPORTED`, and the message names the port. Projects can be exported one by one;
+    /// [`backup`](Self::backup) has no such bounds.
+    ///
+    /// There are at most 65,535 claims, which take a fifth of a second: it needs no watch.
     ///
     /// ```
     /// use portkeeper_core::{Document, ExportRequest, ReserveRequest};
@@ -48,10 +54,19 @@ impl Keeper {
             project: project.as_deref(),
             ..Listed::default()
         };
-        let mut rows = self.store.read_one(|db| Ok(ports::list(db, &wanted)?))?;
+        let (mut rows, unreadable) = self
+            .store
+            .read(|db| Ok((ports::list(db, &wanted)?, ports::unreadable(db)?)))?;
         rows.retain(rules::was_claimed);
+        if let Some(row) = rows.iter().find(|row| unreadable.contains(&row.number)) {
+            return Err(refused(
+                row.number,
+                "its JSON is beyond what can be read here",
+            ));
+        }
         let now = self.host.now();
-        let document = Document::of(&rows, now);
+        let document =
+            Document::of(&rows, now).map_err(|(port, error)| refused(port, &error.to_string()))?;
         let text = document.to_json()?;
         if text.len() > Document::MAX_BYTES {
             return Err(Error::Unsupported(format!(
@@ -65,7 +80,7 @@ impl Keeper {
             None => format!("{} ports", rows.len()),
         };
         let new = NewConfiguration {
-            name: name.as_deref().unwrap_or("export"),
+            name: name.as_deref().unwrap_or(OPERATION),
             description: &description,
             data: &text,
             version: &document.version,
@@ -74,8 +89,17 @@ impl Keeper {
             checksum: &sha256(text.as_bytes()),
         };
         self.store.write(self.durability(Durability::Full), |tx| {
-            Ok(configurations::add(tx, &new)?)
+            configurations::add(tx, &new)?;
+            if name.is_none() {
+                configurations::forget_old(tx, OPERATION)?;
+            }
+            Ok(())
         })?;
         Ok(document)
     }
+}
+
+/// What nobody could import is not exported.
+fn refused(port: u16, reason: &str) -> Error {
+    Error::Unsupported(format!("an export of port {port} ({reason})"))
 }

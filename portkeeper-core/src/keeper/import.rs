@@ -41,14 +41,16 @@ impl Keeper {
     /// listened on the document's machine (`status`, `pid`, `processName`) is not taken over. A scan
     /// finds out. A new claim has the times of the document; one that says `autoRelease` keeps saying so,
     /// but no process is known whose end would end it. A lease of the same project goes on as it is.
-    /// Leases whose process has ended are ended before, as any claim of a port would.
+    /// Of the document's ports, a lease that has ended is ended before, as any claim of the port would.
     ///
     /// Every changed port has one entry in the history, whose details name the
     /// [configuration](Self::configurations) that is kept of the import.
     ///
     /// `watch` is called before, at times within, and at the end of the transaction; stopping it there
-    /// undoes everything. Other writers wait meanwhile (a second for 65,535 ports), and the watch must
-    /// not use this keeper.
+    /// undoes everything. Other writers wait meanwhile, a second for 65,535 ports.
+    ///
+    /// The newest hundred imports without a [name](ImportRequest::name) are kept, and as many such
+    /// exports, see [`configurations`](Self::configurations).
     ///
     /// ```
     /// use portkeeper_core::{Document, ImportRequest, Watch};
@@ -97,8 +99,16 @@ impl Keeper {
         }
         let checksum = sha256(text.as_bytes());
 
-        let conditional = self.store.read_one(|db| Ok(ports::conditional(db)?))?;
-        let ended = self.ended(&conditional, None)?;
+        // The keeper's own connection stays free for its other threads, and for the watch.
+        let apart = self.store.apart()?;
+        let mut conditional = apart.read_one(|db| Ok(ports::conditional(db)?))?;
+        // Every other claim is left to the next sweep: what an import does is all in its report.
+        conditional.retain(|row| {
+            let entry = entries.binary_search_by_key(&row.number, |entry| entry.number);
+            entry.is_ok()
+        });
+        let mut ended = self.ended(&conditional, None)?;
+        ended.retain(|end| !end.is_inherited());
         let journal = Journal::new(self);
         let terms = ImportTerms {
             mode,
@@ -134,6 +144,9 @@ impl Keeper {
                     checksum: &checksum,
                 };
                 let configuration = configurations::add(tx, &new)?;
+                if name.is_none() {
+                    configurations::forget_old(tx, OPERATION)?;
+                }
                 report.configuration = Some(configuration);
                 for (done, step) in (1..).zip(steps) {
                     write(tx, &journal, step, configuration)?;
@@ -146,9 +159,9 @@ impl Keeper {
             Ok(report)
         };
         if dry_run {
-            self.store.rehearse(body)
+            apart.rehearse(body)
         } else {
-            self.store.write(self.durability(Durability::Full), body)
+            apart.write(self.durability(Durability::Full), body)
         }
     }
 

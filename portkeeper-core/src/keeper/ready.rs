@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    host::Wanted,
+    host::{Earlier, Wanted},
     keeper::{BoundPort, Keeper, Lease},
     model::{Fate, Reservation, Socket, SocketState, Status},
     request::Ready,
@@ -67,8 +67,12 @@ impl Keeper {
         };
         let begin = Instant::now();
         loop {
-            let (mut right, mut wrong) =
-                self.listening(self.host.look(Wanted::Server(port), &[])?.sockets, expected);
+            let (mut right, mut wrong) = self.listening(
+                self.host
+                    .look(Wanted::Server(port), &Earlier::default())?
+                    .sockets,
+                expected,
+            );
             if !wrong.is_empty() {
                 // The socket may be open in a descendant, too, that was not looked for.
                 (right, wrong) = self.listening(self.host.sockets(Wanted::Server(port))?, expected);

@@ -1,6 +1,9 @@
 //! The way back from a backup or a dump.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::Connection;
 use serde_json::json;
@@ -11,10 +14,10 @@ use crate::{
     model::{Details, Reservation, RestoreReport, Status, timestamp},
     rules,
     store::{
-        Durability, Failure, backup,
+        Durability, Failure, Store, backup,
         history::{self, NewEntry},
         leases, ports,
-        restore::{self, Staged},
+        restore::{self, Staged, Stored, Texts},
         source::Source,
     },
     watch::Watch,
@@ -36,11 +39,12 @@ impl Keeper {
     /// where the registry has the same lease still, and one of now stays, unless the source gives its
     /// port to a lasting claim.
     ///
-    /// The state before is first written to a backup beside the registry, which the report names and
-    /// nobody removes. Restore that to undo.
+    /// Where it changes anything, the state before is first written to a backup beside the registry,
+    /// which the report names: `NAME.before-restore-TIME`. Restore that to undo. The newest ten of them
+    /// are kept; of older ones those are removed that are still, by their checksum, what was written.
     ///
-    /// The source is not trusted and not changed: nothing in it runs, its pages and every value are
-    /// checked, and a row that breaks a rule is named (`DATABASE_CORRUPT`). A database that another
+    /// The source is not trusted and not changed: nothing in it runs, its checksum, its pages and every
+    /// value are checked, and a row that breaks a rule is named (`DATABASE_CORRUPT`). A database that another
     /// program made from the documentation is welcome; one of a newer version is `SCHEMA_TOO_NEW`, and
     /// any other `SCHEMA_MISMATCH`. A restore that is refused, stopped or fails changes nothing.
     ///
@@ -73,37 +77,75 @@ impl Keeper {
 
         let journal = Journal::new(self);
         let reader = self.store.apart()?;
-        let durability = self.durability(Durability::Full);
-        apart.write(durability, |tx| {
-            // Reads what is committed, and nobody can commit before this transaction ends.
-            let safety_backup = if self.store.is_shared() {
-                let time = timestamp::format(journal.now);
-                Some(backup::beside(&reader, &time, &mut watch)?)
-            } else {
-                None
-            };
+        let mut safety = SafetyBackup::new(&reader, &journal);
+        let report = apart.write(self.durability(Durability::Full), |tx| {
+            safety.forget()?;
             let bring = Bring {
                 tx,
                 journal: &journal,
                 staged: &staged,
             };
-            let outcome = bring
-                .claims(&wanted, &mut watch, entries)
-                .and_then(|mut report| {
-                    report.configurations = restore::add_configurations(tx, &configurations)?;
-                    // From here on it is stored: this is the last moment to stop it.
-                    watch.report(OPERATION, total, total)?;
-                    Ok(report)
-                });
-            if outcome.is_err()
-                && let Some(path) = &safety_backup
-            {
-                let _ = std::fs::remove_file(path);
+            let (mut report, changed) = bring.claims(&wanted, &mut watch, entries)?;
+            report.configurations = restore::add_configurations(tx, &configurations)?;
+            if changed || report.history + report.configurations > 0 {
+                report.safety_backup = safety.write(&mut watch)?;
             }
-            let mut report = outcome?;
-            report.safety_backup = safety_backup;
+            // From here on it is stored: this is the last moment to stop it.
+            watch.report(OPERATION, total, total)?;
             Ok(report)
-        })
+        });
+        match &report {
+            Ok(_) => backup::forget_old(&self.store),
+            Err(_) => safety.forget_unless_stored(),
+        }
+        report
+    }
+}
+
+/// The copy of the state that a restore replaces.
+struct SafetyBackup<'a> {
+    /// Sees what is committed, and nobody can commit before the restore's transaction ends.
+    reader: &'a Store,
+    time: String,
+    written: Option<(PathBuf, i64)>,
+}
+
+impl<'a> SafetyBackup<'a> {
+    fn new(reader: &'a Store, journal: &Journal) -> Self {
+        Self {
+            reader,
+            time: timestamp::format(journal.now),
+            written: None,
+        }
+    }
+
+    /// `None` for a registry in memory, which has nothing beside it.
+    fn write(&mut self, watch: &mut Watch<'_>) -> Result<Option<PathBuf>, Failure> {
+        if !self.reader.is_shared() {
+            return Ok(None);
+        }
+        let version = backup::data_version(self.reader)?;
+        let path = backup::beside(self.reader, &self.time, watch)?;
+        self.written = Some((path.clone(), version));
+        Ok(Some(path))
+    }
+
+    /// Removes the copy of a transaction that is begun once more.
+    fn forget(&mut self) -> Result<(), Failure> {
+        if let Some((path, _)) = self.written.take() {
+            std::fs::remove_file(&path).map_err(|error| backup::failed(&path, error))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the copy of a restore that failed. A `COMMIT` may fail and yet be stored, so that the
+    /// copy stays where anybody has stored anything.
+    fn forget_unless_stored(&mut self) {
+        if let Some((_, version)) = &self.written
+            && backup::data_version(self.reader).is_ok_and(|now| now == *version)
+        {
+            let _ = self.forget();
+        }
     }
 }
 
@@ -117,15 +159,15 @@ struct Bring<'a> {
 impl Bring<'_> {
     fn claims(
         &self,
-        wanted: &[Reservation],
+        wanted: &[Stored],
         watch: &mut Watch<'_>,
         done: u64,
-    ) -> Result<RestoreReport, Failure> {
+    ) -> Result<(RestoreReport, bool), Failure> {
         let mut before = restore::rows(self.tx)?;
         let numbers: BTreeSet<u16> = before
             .keys()
             .copied()
-            .chain(wanted.iter().map(|row| row.number))
+            .chain(wanted.iter().map(|wanted| wanted.row.number))
             .collect();
         let mut rest = wanted.iter().peekable();
         let (mut changed, mut unchanged) = (Vec::new(), Vec::new());
@@ -133,13 +175,24 @@ impl Bring<'_> {
             if step % 1_000 == 0 {
                 watch.report(OPERATION, done + step, done + step + 1)?;
             }
-            let wanted = rest.next_if(|row| row.number == number);
+            let wanted = rest.next_if(|wanted| wanted.row.number == number);
             let present = before.remove(&number);
             let id = lease_id()?;
-            let after = rules::restored(present.as_ref(), wanted, || id, self.journal.now);
-            if let Some(after) = after {
+            let after = after(present.as_ref(), wanted, id, self.journal);
+            let alike = match (&present, &after) {
+                (Some(present), Some((_, Some(texts)))) => present.texts.are_like(texts),
+                _ => true,
+            };
+            let present = present.map(|present| present.row);
+            if let Some((after, texts)) = after {
                 self.put(present.as_ref(), &after)?;
-                changed.push((present, after));
+                if let Some(texts) = texts {
+                    texts.put(self.tx, number)?;
+                }
+                // What a claim lost or got of JSON that nothing here can read is told of like a new claim.
+                let is_told =
+                    |present: &Reservation| alike || present.project_name != after.project_name;
+                changed.push((present.filter(is_told), after));
             } else if let Some(present) = present {
                 unchanged.push(present);
             }
@@ -174,7 +227,7 @@ impl Bring<'_> {
         for row in &unchanged {
             self.record(Some(row), row)?;
         }
-        Ok(report)
+        Ok((report, !changed.is_empty()))
     }
 
     fn put(&self, before: Option<&Reservation>, after: &Reservation) -> Result<(), Failure> {
@@ -228,4 +281,31 @@ impl Bring<'_> {
         )?;
         Ok(())
     }
+}
+
+/// The row of a port after the restore, and its texts where they are the source's; `None` where it
+/// stays as it is.
+fn after<'a>(
+    present: Option<&Stored>,
+    wanted: Option<&'a Stored>,
+    lease_id: String,
+    journal: &Journal,
+) -> Option<(Reservation, Option<&'a Texts>)> {
+    let row = |stored: Option<&'a Stored>| stored.map(|stored| &stored.row);
+    let before = present.map(|present| &present.row);
+    let is_same = |left: &Reservation, right: &Reservation| {
+        (&left.project_name, left.status) == (&right.project_name, right.status)
+    };
+    if let Some(after) = rules::restored(before, row(wanted), || lease_id, journal.now) {
+        let texts = wanted.filter(|wanted| {
+            is_same(&wanted.row, &after) && (before.is_none() || after.status != Status::Free)
+        });
+        return Some((after, texts.map(|wanted| &wanted.texts)));
+    }
+    // Rows that read the same may differ in what nothing here can read.
+    let (present, wanted) = (present?, wanted?);
+    let differs = is_same(&present.row, &wanted.row)
+        && present.row.status != Status::Free
+        && !present.texts.are_like(&wanted.texts);
+    differs.then(|| (present.row.clone(), Some(&wanted.texts)))
 }

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use chrono::TimeDelta;
 use rusqlite::Connection;
 use serde_json::json;
 
 use crate::{
     error::Result,
-    host::{Look, Wanted},
+    host::{Earlier, Look, Wanted},
     keeper::{Journal, Keeper, sweep::settle},
     model::{Details, Reservation, ScanReport, Socket, Status, StatusChange},
     rules::{self, Transition},
@@ -17,6 +18,10 @@ use crate::{
         scans,
     },
 };
+
+/// How long a socket that nobody had is taken for one that nobody has. Another process would have to be
+/// handed it, or to be let in where it may not look, to make that wrong.
+const UNOWNED_FOR: TimeDelta = TimeDelta::minutes(10);
 
 impl Keeper {
     /// Every TCP listener and UDP socket of this machine with its owner, by port, protocol and
@@ -63,18 +68,19 @@ impl Keeper {
     /// ```
     pub fn scan(&self) -> Result<ScanReport> {
         let before = self.store.read_one(|db| Ok(history::newest(db)?))?;
-        let known = self.store.read_one(|db| Ok(scans::known(db, None)?))?;
+        let earlier = self.earlier(None)?;
         let Look {
             sockets: listeners,
             source,
-        } = self.host.look(Wanted::Listeners, &known)?;
+            holders,
+        } = self.host.look(Wanted::Listeners, &earlier)?;
         let leased = self.store.read_one(|db| Ok(ports::conditional(db)?))?;
         let ended = self.ended(&leased, Some(&listeners))?;
         let (scanned_at, changes) =
             self.store
                 .write(self.durability(Durability::Normal), |tx| {
                     let journal = Journal::new(self);
-                    scans::replace(tx, &listeners, journal.now)?;
+                    scans::replace(tx, &listeners, &holders, (journal.now, self.host.user()))?;
                     let mut changes = settle(tx, &journal, &ended)?;
                     changes.extend(follow(tx, &journal, &listeners, before)?);
                     changes.sort_unstable_by_key(|change| change.port);
@@ -86,6 +92,13 @@ impl Keeper {
             changes,
             source,
         })
+    }
+
+    /// What the last scan saw on `port`, or on every port.
+    pub(super) fn earlier(&self, port: Option<u16>) -> Result<Earlier> {
+        let since = self.host.now() - UNOWNED_FOR;
+        self.store
+            .read_one(|db| Ok(scans::earlier(db, port, since, self.host.user())?))
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     error::Result,
-    host::Wanted,
+    host::{Earlier, Wanted},
     keeper::{Journal, Keeper, lease::lease_id},
     model::{
         Action, Details, Fate, LeaseTerms, Probe, Process, ProcessIdentity, Reservation, Socket,
@@ -25,6 +25,11 @@ pub(super) struct Ended {
 }
 
 impl Ended {
+    /// Whether the claim goes on, with another process.
+    pub(super) fn is_inherited(&self) -> bool {
+        matches!(self.how, Ending::Inherited(..))
+    }
+
     /// Whether it is this lease that ended. One that was prolonged or held since keeps its name.
     fn is_of(&self, lease: &LeaseTerms, journal: &Journal) -> bool {
         let is_over = lease.expires_at.is_some_and(|end| end <= journal.now);
@@ -117,7 +122,10 @@ impl Keeper {
         let read;
         // A server may have started since the listeners were read, before its parent ended.
         if sockets.is_empty() && self.host.probe(port)? != Probe::Free {
-            read = self.host.look(Wanted::Server(port), &[])?.sockets;
+            read = self
+                .host
+                .look(Wanted::Server(port), &Earlier::default())?
+                .sockets;
             sockets = read.iter().collect();
         }
         if sockets.is_empty() {

@@ -95,13 +95,17 @@ impl Document {
     /// The longest text that is read, in bytes: 64 MiB.
     pub const MAX_BYTES: usize = 64 << 20;
 
-    /// The document of these claims.
-    pub(crate) fn of(rows: &[Reservation], now: DateTime<Utc>) -> Self {
-        Self {
+    /// The document of these claims; an error names the first one that could not be imported.
+    pub(crate) fn of(rows: &[Reservation], now: DateTime<Utc>) -> Result<Self, (u16, Error)> {
+        let ports = rows.iter().map(|row| {
+            let port = DocumentPort::from(row).checked();
+            port.map_err(|error| (row.number, error))
+        });
+        Ok(Self {
             version: Self::VERSION.to_owned(),
             export_date: Some(now),
-            ports: rows.iter().map(DocumentPort::from).collect(),
-        }
+            ports: ports.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Reads a document, and refuses with `IMPORT_INVALID` what could not be imported: it names the
@@ -166,7 +170,7 @@ impl Document {
 
 impl DocumentPort {
     /// The entry with every value within its bounds, and each tag once.
-    fn checked(&self) -> Result<Self> {
+    pub(crate) fn checked(&self) -> Result<Self> {
         let mut port = self.clone();
         value::port(i64::from(port.number))?;
         // A free port may never have had a project.

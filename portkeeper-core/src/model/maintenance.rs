@@ -94,13 +94,14 @@ pub enum FindingKind {
     Schema,
     /// A number is no port.
     Port,
-    /// A project name is blank, or a value has a type that it must not have.
+    /// A project name is blank, a value has a type that it must not have, a saved document is not what its
+    /// checksum was made of, or a row could not be restored or exported.
     Value,
     /// A timestamp is not in the stored form.
     Timestamp,
     /// A text is not the JSON that it must be.
     Json,
-    /// The history does not imply exactly the claims that are open.
+    /// The history does not imply exactly the claims that are open, with their descriptions.
     History,
     /// A lease belongs to no claim.
     Lease,
@@ -110,7 +111,7 @@ pub enum FindingKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreReport {
-    /// The backup of the state before; `None` for a registry in memory.
+    /// The backup of the state before; `None` where nothing changed, and for a registry in memory.
     pub safety_backup: Option<PathBuf>,
     /// Claims that were made, or became what they are in the source.
     pub restored: u64,

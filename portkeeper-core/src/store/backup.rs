@@ -3,9 +3,11 @@
 use std::{fs, io, path::Path, path::PathBuf};
 
 use super::{
-    Store,
-    copy::{self, NewFile},
-    file, schema, stats, untrusted,
+    Store, copy, file,
+    new_file::{NewFile, remove_abandoned},
+    schema,
+    seal::{self, Purpose},
+    stats, untrusted,
 };
 use crate::{
     error::{Error, Result},
@@ -14,6 +16,12 @@ use crate::{
 };
 
 const OPERATION: &str = "backup";
+
+/// Comes between the names of a database and of the time in the name of a safety backup.
+const SAFETY: &str = ".before-restore-";
+
+/// Safety backups that are kept.
+const KEPT: usize = 10;
 
 /// Writes a copy of the database to `target`, where nothing is or an earlier backup.
 ///
@@ -34,7 +42,7 @@ pub(crate) fn write(store: &Store, target: &Path, watch: &mut Watch<'_>) -> Resu
         Ok((pages, stats::rows(db)?.values().sum()))
     })?;
     copy::check(temporary.path(), watch, step(pages, pages * 2))?;
-    temporary.sync()?;
+    seal::put(&temporary, Purpose::Backup)?;
     let bytes = fs::metadata(temporary.path())
         .map_err(|error| file::failed(&target, error))?
         .len();
@@ -61,8 +69,20 @@ pub(crate) fn beside(reader: &Store, time: &str, watch: &mut Watch<'_>) -> Resul
         total: 0,
     };
     let time: String = time.chars().filter(char::is_ascii_alphanumeric).collect();
-    for attempt in 1.. {
-        let mut suffix = format!(".before-restore-{time}");
+    let name = reader.path().file_name().unwrap_or_default();
+    let name = name.to_string_lossy();
+    remove_abandoned(reader.path(), |stem| SafetyName::of(stem, &name).is_some());
+    // Never a name that was another backup's of this second, though that may be gone: names are in the
+    // order of time.
+    let others = safety_backups(reader.path())
+        .into_iter()
+        .map(|(name, _)| name);
+    let last = others
+        .filter(|name| name.0 == time)
+        .map(|name| name.1)
+        .max();
+    for attempt in last.unwrap_or_default() + 1.. {
+        let mut suffix = format!("{SAFETY}{time}");
         if attempt > 1 {
             suffix = format!("{suffix}-{attempt}");
         }
@@ -72,12 +92,77 @@ pub(crate) fn beside(reader: &Store, time: &str, watch: &mut Watch<'_>) -> Resul
         }
         let temporary = NewFile::beside(&target)?;
         reader.read(|db| copy::pages(db, temporary.path(), watch, progress))?;
-        temporary.sync()?;
+        seal::put(&temporary, Purpose::Safety)?;
         if temporary.place(&target, false)? {
             return Ok(target);
         }
     }
     Err(Error::Internal("no name is left for a backup".to_owned()))
+}
+
+/// Removes safety backups beyond the newest [`KEPT`], of those that are, by name and seal, what
+/// [`beside`] wrote.
+pub(crate) fn forget_old(store: &Store) {
+    if !store.is_shared() {
+        return;
+    }
+    let backups = safety_backups(store.path());
+    let old = backups.len().saturating_sub(KEPT);
+    for (_, path) in backups.into_iter().take(old) {
+        if matches!(seal::check(&path), Ok(Some(Purpose::Safety))) {
+            // One that cannot be removed is in nobody's way.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// The files beside a database that have the name of a safety backup, the oldest first.
+fn safety_backups(database: &Path) -> Vec<(SafetyName, PathBuf)> {
+    let name = database.file_name().unwrap_or_default().to_string_lossy();
+    let entries = database
+        .parent()
+        .and_then(|folder| fs::read_dir(folder).ok());
+    let mut backups: Vec<_> = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .filter_map(|entry| {
+            let safety = SafetyName::of(entry.file_name().to_str()?, &name)?;
+            Some((safety, entry.path()))
+        })
+        .collect();
+    backups.sort();
+    backups
+}
+
+/// What tells two safety backups apart: when they were written, and the how manyth of its second.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SafetyName(String, u32);
+
+impl SafetyName {
+    fn of(file: &str, database: &str) -> Option<Self> {
+        let rest = file.strip_prefix(database)?.strip_prefix(SAFETY)?;
+        let (time, attempt) = match rest.split_once('-') {
+            Some((time, attempt)) => (time, attempt.parse().ok()?),
+            None => (rest, 1),
+        };
+        let is_time = time.len() == "20240120T103000Z".len()
+            && time
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || b"TZ".contains(&byte));
+        is_time.then(|| Self(time.to_owned(), attempt))
+    }
+}
+
+/// A number that is another one after somebody else has committed to the database.
+pub(crate) fn data_version(store: &Store) -> Result<i64> {
+    store.read_one(|db| Ok(db.query_row("PRAGMA data_version", (), |row| row.get(0))?))
+}
+
+/// The engine's error for one of the file system, about the backup at `path`.
+pub(crate) fn failed(path: &Path, error: io::Error) -> Error {
+    file::failed(path, error)
 }
 
 fn step(done: u64, total: u64) -> Progress {

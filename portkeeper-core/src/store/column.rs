@@ -5,6 +5,8 @@
 
 use rusqlite::{Row, types::ValueRef};
 
+use crate::model::Action;
+
 /// A text, with a replacement character for each byte that is not UTF-8. A blob is read as text.
 pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
     Ok(match row.get_ref(column)? {
@@ -12,6 +14,16 @@ pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Stri
             Some(String::from_utf8_lossy(bytes).into_owned())
         }
         _ => None,
+    })
+}
+
+/// What an entry of the history says happened; the table knows no other word.
+pub(super) fn action(row: &Row<'_>, column: usize) -> rusqlite::Result<Action> {
+    Ok(match row.get_ref(column)?.as_str()? {
+        "released" => Action::Released,
+        "in-use" => Action::InUse,
+        "killed" => Action::Killed,
+        _ => Action::Reserved,
     })
 }
 

@@ -24,14 +24,11 @@ pub(crate) fn run(store: &Store, watch: &mut Watch<'_>) -> Result<CompactReport>
             done,
             total: STEPS.len() as u64,
         };
-        apart.with_connection(|db| {
-            watched::run(db, watch, progress, |db| Ok(db.execute_batch(sql)?))
-        })?;
+        apart
+            .with_writer(|db| watched::run(db, watch, progress, |db| Ok(db.execute_batch(sql)?)))?;
     }
     // Where a reader keeps the log from being emptied, the next checkpoint does it.
-    apart.with_connection(|db| {
-        Ok(db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?)
-    })?;
+    apart.with_writer(|db| Ok(db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?))?;
     Ok(CompactReport {
         bytes_before,
         bytes_after: size(store)?,

@@ -5,7 +5,12 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, params, types::ValueRef};
 
+use super::sha256;
 use crate::model::{Configuration, timestamp};
+
+/// Rows of one name that [`forget_old`] keeps, and bytes of their documents.
+const KEPT: u32 = 100;
+const KEPT_BYTES: i64 = 256 << 20;
 
 /// The columns that [`configuration`] reads, in its order.
 macro_rules! select {
@@ -43,6 +48,44 @@ pub(crate) fn add(db: &Connection, new: &NewConfiguration<'_>) -> rusqlite::Resu
         new.created_by,
         new.checksum,
     ])
+}
+
+/// Removes what is beyond the newest rows of this name, of those that are, by their checksum, what
+/// [`add`] wrote.
+pub(crate) fn forget_old(db: &Connection, name: &str) -> rusqlite::Result<()> {
+    const OLD: &str = "SELECT id FROM (SELECT id, row_number() OVER newest AS number, \
+             sum(octet_length(data)) OVER newest AS bytes FROM configurations \
+             WHERE name = ?1 AND typeof(checksum) = 'text' AND typeof(createdBy) = 'text' \
+             WINDOW newest AS (ORDER BY id DESC)) \
+         WHERE number > ?2 OR (number > 1 AND bytes > ?3)";
+    let mut old = db.prepare_cached(OLD)?;
+    let ids = old.query_map(params![name, KEPT, KEPT_BYTES], |row| row.get(0))?;
+    for id in ids.collect::<rusqlite::Result<Vec<i64>>>()? {
+        if get(db, id)?.is_some_and(|(row, data)| is_whole(&row, &data) == Some(true)) {
+            remove(db, id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a document is the one that its checksum was made of; `None` where it has none.
+pub(crate) fn is_whole(row: &Configuration, data: &[u8]) -> Option<bool> {
+    let checksum = row.checksum.as_ref()?;
+    Some(checksum.eq_ignore_ascii_case(&sha256(data)))
+}
+
+/// The rows whose document is not the one that its checksum was made of.
+pub(crate) fn altered(db: &Connection) -> rusqlite::Result<Vec<i64>> {
+    let mut statement = db.prepare("SELECT id FROM configurations ORDER BY id")?;
+    let ids = statement.query_map((), |row| row.get(0))?;
+    let mut altered = Vec::new();
+    for id in ids {
+        let id = id?;
+        if get(db, id)?.is_some_and(|(row, data)| is_whole(&row, &data) == Some(false)) {
+            altered.push(id);
+        }
+    }
+    Ok(altered)
 }
 
 /// All rows without their documents, newest first.

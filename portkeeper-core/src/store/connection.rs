@@ -150,7 +150,7 @@ pub(super) fn roll_back(connection: &Connection) {
 /// nevertheless, so that a caller must look before it repeats the transaction.
 pub(super) fn commit_failure(error: rusqlite::Error, path: &Path) -> Failure {
     Failure::Refused(Error::Database {
-        kind: kind(error.sqlite_error_code()),
+        kind: kind(&error),
         path: path.to_owned(),
         reason: format!("{error}; the outcome of the transaction is unknown"),
         source: Some(Box::new(error)),

@@ -1,17 +1,13 @@
-//! A copy of a database: page by page from one snapshot, into a file that nobody sees before it is whole.
+//! A copy of a database: page by page from one snapshot.
 
-use std::{
-    ffi::OsString,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, backup::Backup, backup::StepResult, config::DbConfig};
 
 use super::{
     Failure, connection,
     failure::{from_sqlite, refusal},
-    file, schema, watched,
+    schema, watched,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -20,71 +16,6 @@ use crate::{
 
 /// Pages between two looks at the watch: 2 MB.
 const PAGES_A_STEP: i32 = 512;
-
-/// A file for its owner alone beside the place where it is to be; removed unless it is put there.
-#[derive(Debug)]
-pub(super) struct NewFile {
-    path: PathBuf,
-    placed: bool,
-}
-
-impl NewFile {
-    pub(super) fn beside(target: &Path) -> Result<Self> {
-        let mut name = OsString::from(".");
-        name.push(target.file_name().unwrap_or_default());
-        name.push(format!(".{:016x}.tmp", fastrand::u64(..)));
-        let path = target.with_file_name(name);
-        file::create_file(&path).map_err(|error| file::failed(&path, error))?;
-        Ok(Self {
-            path,
-            placed: false,
-        })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Makes the content survive a power cut. SQLite has closed the file, and nobody else knows it,
-    /// so that no lock is lost with the descriptor.
-    pub(super) fn sync(&self) -> Result<()> {
-        let synced = fs::OpenOptions::new()
-            .write(true)
-            .open(&self.path)
-            .and_then(|file| file.sync_all());
-        synced.map_err(|error| file::failed(&self.path, error))
-    }
-
-    /// Gives the file its name, in the place of what had it if that is `wanted`. `false` when
-    /// something has the name that must stay.
-    pub(super) fn place(mut self, target: &Path, replace: bool) -> Result<bool> {
-        let renamed = if replace {
-            fs::rename(&self.path, target)
-        } else {
-            rename_to_new(&self.path, target)
-        };
-        match renamed {
-            Ok(()) => {}
-            Err(error) if !replace && error.kind() == io::ErrorKind::AlreadyExists => {
-                return Ok(false);
-            }
-            Err(error) => return Err(file::failed(target, error)),
-        }
-        self.placed = true;
-        sync_folder(target).map_err(|error| file::failed(target, error))?;
-        Ok(true)
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if !self.placed {
-            for suffix in ["", "-wal", "-shm", "-journal"] {
-                let _ = fs::remove_file(file::companion(&self.path, suffix));
-            }
-        }
-    }
-}
 
 /// Copies the snapshot that `source`'s transaction reads. No writer waits for it, and none makes it
 /// begin anew. The progress is that of `progress`, further by each page.
@@ -179,38 +110,4 @@ fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
     // The defence forbids `journal_mode = OFF`. The pages come from a database that has it on.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?;
     Ok(connection)
-}
-
-#[cfg(target_os = "linux")]
-fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Some file systems cannot promise it.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => rename_if_absent(from, to),
-        renamed => Ok(renamed?),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
-    rename_if_absent(from, to)
-}
-
-fn rename_if_absent(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(to) {
-        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-        Err(_) => fs::rename(from, to),
-    }
-}
-
-/// A new name survives a power cut once its folder is on disk.
-#[cfg(unix)]
-fn sync_folder(file: &Path) -> io::Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    fs::File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_file: &Path) -> io::Result<()> {
-    Ok(())
 }

@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 
 use rusqlite::{Connection, Row, types::ValueRef};
+use sha2::{Digest, Sha256};
 
 use super::{
     Failure, Store,
+    checksum::hexadecimal,
     failure::refusal,
     migrate::{APPLICATION_ID, LATEST},
     schema,
@@ -17,6 +19,9 @@ use crate::{
 };
 
 const OPERATION: &str = "dump";
+
+/// Begins the line before the last, which has the SHA-256 of all the text above it.
+pub(super) const CHECKSUM: &str = "-- sha256 ";
 
 /// Rows between two looks at the watch.
 const BATCH: u64 = 1_000;
@@ -36,14 +41,18 @@ pub(crate) fn write(store: &Store, out: &mut dyn Write, watch: &mut Watch<'_>) -
             let reason = "it became busy while it was dumped";
             return Err(refusal(ErrorKind::DatabaseBusy, store.path(), reason).into());
         }
-        script(store, db, out, watch)
+        let mut out = Hashing {
+            out: &mut *out,
+            hash: Sha256::new(),
+        };
+        script(store, db, &mut out, watch)
     })
 }
 
 fn script(
     store: &Store,
     db: &Connection,
-    out: &mut dyn Write,
+    out: &mut Hashing<'_>,
     watch: &mut Watch<'_>,
 ) -> Result<(), Failure> {
     let failed = |error: io::Error| {
@@ -93,11 +102,32 @@ fn script(
     watch.report(OPERATION, total, total)?;
     writeln!(
         out,
-        "PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {LATEST};\nCOMMIT;"
+        "PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {LATEST};"
     )
-    .and_then(|()| out.flush())
     .map_err(failed)?;
+    let sum = hexadecimal(&out.hash.finalize_reset());
+    writeln!(out, "{CHECKSUM}{sum}\nCOMMIT;")
+        .and_then(|()| out.flush())
+        .map_err(failed)?;
     Ok(())
+}
+
+/// Sums up what goes through it.
+struct Hashing<'a> {
+    out: &'a mut dyn Write,
+    hash: Sha256,
+}
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hash.update(bytes.get(..written).unwrap_or(bytes));
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 fn insert(

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use super::file;
 use crate::error::{Error, ErrorKind};
@@ -63,11 +63,13 @@ pub(super) fn from_sqlite(error: rusqlite::Error, path: &Path) -> Error {
     {
         return denied;
     }
-    let kind = kind(code);
-    let reason = if kind == ErrorKind::DatabaseBusy {
-        format!("other writers kept it locked: {error}")
-    } else {
-        error.to_string()
+    let kind = kind(&error);
+    let reason = match kind {
+        ErrorKind::DatabaseBusy => format!("other writers kept it locked: {error}"),
+        ErrorKind::DatabaseFull if code != Some(ErrorCode::DiskFull) => {
+            format!("the disk has no room for the index of its log (-shm): {error}")
+        }
+        _ => error.to_string(),
     };
     Error::Database {
         kind,
@@ -77,9 +79,13 @@ pub(super) fn from_sqlite(error: rusqlite::Error, path: &Path) -> Error {
     }
 }
 
-/// The kind of database error that a code of SQLite stands for.
-pub(super) fn kind(code: Option<ErrorCode>) -> ErrorKind {
-    match code {
+/// The kind of database error that an error of SQLite stands for.
+pub(super) fn kind(error: &rusqlite::Error) -> ErrorKind {
+    // Where a disk is full, this is what a database with a log meets first.
+    if error.sqlite_error().map(|error| error.extended_code) == Some(ffi::SQLITE_IOERR_SHMSIZE) {
+        return ErrorKind::DatabaseFull;
+    }
+    match error.sqlite_error_code() {
         Some(
             ErrorCode::DatabaseBusy
             | ErrorCode::DatabaseLocked

@@ -14,6 +14,10 @@ use std::{
 use super::failure::refusal;
 use crate::error::{Error, ErrorKind, Result};
 
+/// How often, and how long after another, a state is looked at that is normal for a moment.
+const LOOKS: usize = 5;
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// Which file a path stood for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -54,23 +58,18 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Creates an empty file where there is none, and tells which file is there.
-///
-/// The mode is set at creation: SQLite gives `-wal` and `-shm` the mode that the database has at that
-/// moment, so that a later change would come too late for them.
-pub(super) fn create(path: &Path) -> Result<Identity> {
-    let metadata = match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            match create_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(failed(path, error));
-                }
-                _ => {}
-            }
-            fs::metadata(path).map_err(|error| failed(path, error))?
+/// Tells which file is there, and refuses one that SQLite would misread.
+pub(super) fn examine(path: &Path) -> Result<Identity> {
+    let mut metadata = fs::metadata(path).map_err(|error| failed(path, error))?;
+    for _ in 1..LOOKS {
+        // SQLite itself, in another program, makes an empty file before it locks and fills it; and where
+        // a file cannot be renamed it has two names for a moment.
+        if metadata.len() > 0 && links(&metadata) < 2 {
+            break;
         }
-        metadata => metadata.map_err(|error| failed(path, error))?,
-    };
+        thread::sleep(PAUSE);
+        metadata = fs::metadata(path).map_err(|error| failed(path, error))?;
+    }
     let refused = |reason: &str| Err(refusal(ErrorKind::DatabaseError, path, reason));
     if metadata.is_dir() {
         return refused("it is a directory");
@@ -84,12 +83,14 @@ pub(super) fn create(path: &Path) -> Result<Identity> {
         );
     }
     check_access(path)?;
-    if metadata.len() == 0 && log_size(path) > 0 {
-        return Err(refusal(
-            ErrorKind::DatabaseCorrupt,
-            path,
-            "it is empty, while a log of changes (-wal) lies beside it",
-        ));
+    if metadata.len() == 0 {
+        let reason = if log_size(path) > 0 {
+            "it is empty, while a log of changes (-wal) lies beside it"
+        } else {
+            "it is empty, which no registry ever is: restore a backup into a new registry, or remove \
+             the file to begin anew"
+        };
+        return Err(refusal(ErrorKind::DatabaseCorrupt, path, reason));
     }
     if log_was_taken_away(path) {
         return Err(refusal(
@@ -106,11 +107,10 @@ pub(super) fn create(path: &Path) -> Result<Identity> {
 /// so that only somebody else can have removed it alone. A few looks tell that from two moments of
 /// processes that close and open the database meanwhile.
 fn log_was_taken_away(path: &Path) -> bool {
-    const LOOKS: usize = 5;
     let exists = |suffix| fs::metadata(companion(path, suffix)).is_ok();
     for look in 0..LOOKS {
         if look > 0 {
-            thread::sleep(Duration::from_millis(2));
+            thread::sleep(PAUSE);
         }
         if !exists("-shm") || exists("-wal") {
             return false;
@@ -192,32 +192,6 @@ fn create_folder(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn create_folder(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)
-}
-
-/// `mknod` makes the file without a descriptor, whose closing would drop the locks of another thread
-/// that opened the database in between.
-#[cfg(target_os = "linux")]
-pub(super) fn create_file(path: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
-    match mknodat(CWD, path, FileType::RegularFile, Mode::RUSR | Mode::WUSR, 0) {
-        Ok(()) => Ok(()),
-        // Some file systems have no `mknod`; those with a better reason repeat it.
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => create_file_by_opening(path),
-        Err(error) => Err(error.into()),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn create_file(path: &Path) -> io::Result<()> {
-    create_file_by_opening(path)
-}
-
-fn create_file_by_opening(path: &Path) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
 }
 
 /// Refuses a file, or a folder for `-wal` and `-shm`, that may not be written.

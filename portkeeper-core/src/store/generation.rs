@@ -92,6 +92,11 @@ impl Generation {
         lock_open().is_none_or(|open| open.iter().any(|generation| generation.path == path))
     }
 
+    /// Whether both lead to one file.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        self.path == other.path && self.path != Path::new(super::MEMORY)
+    }
+
     /// Closes the connection of this process. What was inherited stays in the list, for the next
     /// [`announce`](Self::announce) of this process to close.
     pub(super) fn end(self: &Arc<Self>) {

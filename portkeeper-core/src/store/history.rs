@@ -115,18 +115,12 @@ pub(crate) fn changed_since(db: &Connection, id: i64) -> rusqlite::Result<Vec<u1
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
-    let action = match row.get_ref(2)?.as_str()? {
-        "released" => Action::Released,
-        "in-use" => Action::InUse,
-        "killed" => Action::Killed,
-        _ => Action::Reserved,
-    };
     let performed_at = row.get_ref(6)?.as_str().ok();
     let details = column::text(row, 7)?;
     Ok(HistoryEntry {
         id: row.get(0)?,
         port: row.get(1)?,
-        action,
+        action: column::action(row, 2)?,
         project_name: column::text(row, 3)?,
         description: column::text(row, 4)?,
         performed_by: column::text(row, 5)?,

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::
 use super::{
     Failure,
     connection::{self, Link},
+    create,
     failure::refusal,
     file, migrate,
     retry::Patience,
@@ -19,7 +20,9 @@ use crate::error::ErrorKind;
 /// The order matters: everything that may be refused is refused before the first write, and switching
 /// to the write-ahead log is a write.
 pub(super) fn file(path: &Path, patience: &Patience) -> Result<Link, Failure> {
-    let identity = file::create(path)?;
+    create::if_missing(path)?;
+    create::wait_for_maker(path, patience)?;
+    let identity = file::examine(path)?;
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -31,16 +34,18 @@ pub(super) fn file(path: &Path, patience: &Patience) -> Result<Link, Failure> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, log_left_behind)?;
     let state = patience.retry(|| snapshot(&connection, path))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    patience.retry(|| switch_to_log(&connection, path))?;
+    // Damage may show only while the schema is brought to the present one. That is undone as a whole, and
+    // so comes before the switch, which stays.
     if state != State::Current {
         patience.retry(|| upgrade(&connection, path, patience))?;
     }
+    patience.retry(|| switch_to_log(&connection, path))?;
     Ok(Link::new(connection, Some(identity))?)
 }
 
 /// Opens a database that was opened before, and looks at nothing in it.
 pub(super) fn unchecked(path: &Path) -> Result<Link, Failure> {
-    let identity = file::create(path)?;
+    let identity = file::examine(path)?;
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,

@@ -3,11 +3,11 @@
 //! A row is read and written whole. Rows that another tool left with a number outside 1–65535 are
 //! not ports and are never returned; JSON that does not parse counts as absent.
 
-use std::ops::RangeInclusive;
+use std::{collections::HashSet, ops::RangeInclusive};
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, ToSql, params};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::column;
 use crate::model::{
@@ -154,6 +154,27 @@ pub(crate) fn stale(
     rows.collect()
 }
 
+/// The claims whose tags or metadata SQLite takes for JSON, and nothing here can read: `1e400`, or a
+/// hundred brackets in each other.
+pub(crate) fn unreadable(db: &Connection) -> rusqlite::Result<HashSet<u16>> {
+    const SQL: &str = "SELECT number, iif(json_valid(tags), tags, NULL), \
+         iif(json_valid(metadata), metadata, NULL) FROM ports WHERE number BETWEEN 1 AND 65535 \
+         AND status <> 'free' AND (tags IS NOT NULL OR metadata IS NOT NULL)";
+    let mut statement = db.prepare_cached(SQL)?;
+    let mut rows = statement.query([])?;
+    let mut found = HashSet::new();
+    while let Some(row) = rows.next()? {
+        let is_read = |column| {
+            let text = column::text(row, column)?.unwrap_or_else(|| "null".to_owned());
+            Ok::<_, rusqlite::Error>(serde_json::from_str::<Value>(&text).is_ok())
+        };
+        if !(is_read(1)? && is_read(2)?) {
+            found.insert(row.get(0)?);
+        }
+    }
+    Ok(found)
+}
+
 pub(crate) fn summary(db: &Connection) -> rusqlite::Result<Summary> {
     const SQL: &str =
         "SELECT reserved_count, in_use_count, free_count, total_count FROM v_port_summary";
@@ -208,9 +229,7 @@ fn reservation(row: &Row<'_>) -> rusqlite::Result<Reservation> {
         updated_at: time(row, 8)?.unwrap_or(DateTime::UNIX_EPOCH),
         auto_release: column::flag(row, 9)?,
         tags: tags.map_or_else(Vec::new, |text| labels(&text)),
-        metadata: metadata
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or_default(),
+        metadata: metadata.map_or_else(Map::new, |text| object(&text)),
         lease: lease(row)?,
     })
 }
@@ -260,13 +279,18 @@ fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {
 }
 
 /// The strings of a JSON array; another tool may have put other values between them.
-fn labels(text: &str) -> Vec<String> {
+pub(super) fn labels(text: &str) -> Vec<String> {
     let values: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
     let string = |value: Value| match value {
         Value::String(text) => Some(text),
         _ => None,
     };
     values.into_iter().filter_map(string).collect()
+}
+
+/// A JSON object; another tool may have put something else there.
+pub(super) fn object(text: &str) -> Map<String, Value> {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 fn json(value: &impl serde::Serialize, is_empty: bool) -> Option<String> {

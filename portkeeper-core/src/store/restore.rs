@@ -136,12 +136,7 @@ pub(crate) fn last(db: &Connection, port: u16) -> rusqlite::Result<Option<Last>>
     let mut statement = db.prepare_cached(SQL)?;
     let last = statement.query_row([port], |row| {
         Ok(Last {
-            action: match row.get_ref(0)?.as_str()? {
-                "released" => Action::Released,
-                "in-use" => Action::InUse,
-                "killed" => Action::Killed,
-                _ => Action::Reserved,
-            },
+            action: column::action(row, 0)?,
             project: column::text(row, 1)?,
             performed_at: column::text(row, 2)?.unwrap_or_default(),
             is_new: row.get(3)?,
@@ -209,16 +204,56 @@ pub(crate) fn add_configurations(
     Ok(added)
 }
 
+/// A row of `ports`, and its JSON as it is stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) row: Reservation,
+    pub(crate) texts: Texts,
+}
+
+/// The JSON texts of a row. Another program's may have what nothing here can read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Texts {
+    pub(crate) tags: Option<String>,
+    pub(crate) metadata: Option<String>,
+}
+
+impl Texts {
+    /// Whether equal rows are equal in these texts too, which they are where both can be read.
+    pub(crate) fn are_like(&self, other: &Self) -> bool {
+        let is_read = |text: &Option<String>| {
+            let text = text.as_deref().unwrap_or("null");
+            serde_json::from_str::<serde_json::Value>(text).is_ok()
+        };
+        let alike = |left, right| left == right || (is_read(left) && is_read(right));
+        alike(&self.tags, &other.tags) && alike(&self.metadata, &other.metadata)
+    }
+
+    /// Writes them as they are over what the row was written with.
+    pub(crate) fn put(&self, db: &Connection, port: u16) -> rusqlite::Result<()> {
+        const SQL: &str = "UPDATE ports SET tags = ?2, metadata = ?3 WHERE number = ?1";
+        db.prepare_cached(SQL)?
+            .execute(params![port, self.tags, self.metadata])?;
+        Ok(())
+    }
+}
+
 /// Every row with a port's number, also of one that is free.
-pub(crate) fn rows(db: &Connection) -> rusqlite::Result<HashMap<u16, Reservation>> {
-    let mut statement =
-        db.prepare_cached("SELECT number FROM ports WHERE number BETWEEN 1 AND 65535")?;
-    let numbers = statement.query_map((), |row| row.get::<_, u16>(0))?;
+pub(crate) fn rows(db: &Connection) -> rusqlite::Result<HashMap<u16, Stored>> {
+    const SQL: &str = "SELECT number, tags, metadata FROM ports WHERE number BETWEEN 1 AND 65535";
+    let mut statement = db.prepare_cached(SQL)?;
+    let texts = statement.query_map((), |row| {
+        let texts = Texts {
+            tags: column::text(row, 1)?,
+            metadata: column::text(row, 2)?,
+        };
+        Ok((row.get::<_, u16>(0)?, texts))
+    })?;
     let mut rows = HashMap::new();
-    for number in numbers {
-        let number = number?;
+    for found in texts {
+        let (number, texts) = found?;
         if let Some(row) = super::ports::get(db, number)? {
-            rows.insert(number, row);
+            rows.insert(number, Stored { row, texts });
         }
     }
     Ok(rows)

@@ -7,9 +7,9 @@ use rusqlite::{
     hooks::{AuthAction, AuthContext, Authorization},
 };
 
-use super::{Failure, failure::refusal, file, untrusted, watched};
+use super::{Failure, dump::CHECKSUM, failure::refusal, file, sha256, untrusted, watched};
 use crate::{
-    error::ErrorKind,
+    error::{Error, ErrorKind},
     model::shown,
     watch::{Progress, Watch},
 };
@@ -32,6 +32,10 @@ const FUNCTIONS: [&str; 14] = [
     "unistr",
 ];
 
+/// The largest text that is read, and the largest database that one makes: 1 GiB, in bytes and pages.
+const MOST_BYTES: u64 = 1 << 30;
+const MOST_PAGES: u64 = MOST_BYTES / 4096;
+
 const STEP: Progress = Progress {
     operation: "restore",
     done: 0,
@@ -49,6 +53,11 @@ pub(super) fn load(
     not_a_database: rusqlite::Error,
     watch: &mut Watch<'_>,
 ) -> Result<Connection, Failure> {
+    let metadata = fs::metadata(path).map_err(|error| file::failed(path, error))?;
+    if metadata.len() > MOST_BYTES {
+        let reason = "is no database, and as a dump larger than 1 GiB";
+        return Err(Error::invalid("source", path.display().to_string(), reason).into());
+    }
     let bytes = fs::read(path).map_err(|error| file::failed(path, error))?;
     let Some(text) = String::from_utf8(bytes)
         .ok()
@@ -56,7 +65,9 @@ pub(super) fn load(
     else {
         return Err(not_a_database.into());
     };
+    check_sum(path, &text)?;
     let mut private = untrusted::private()?;
+    private.execute_batch(&format!("PRAGMA max_page_count = {MOST_PAGES}"))?;
     private.authorizer(Some(judge))?;
     let mut first = true;
     let mut not_a_database = Some(not_a_database);
@@ -91,7 +102,25 @@ pub(super) fn load(
     Ok(private)
 }
 
-fn refused(path: &Path, statement: &str, error: &rusqlite::Error) -> crate::error::Error {
+/// Refuses a text that is not the one that was written. One without a checksum is another program's.
+fn check_sum(path: &Path, text: &str) -> Result<(), Failure> {
+    let Some((script, last)) = text.rsplit_once(CHECKSUM) else {
+        return Ok(());
+    };
+    // Nothing but the end follows it; within a row it would be somebody's description.
+    let (sum, rest) = last.split_once('\n').unwrap_or_default();
+    if rest.trim() != "COMMIT;" || sum.trim() == sha256(script.as_bytes()) {
+        return Ok(());
+    }
+    let reason = format!(
+        "it is not what was written: this dump has changed since. Remove its line {:?} to restore it as \
+         it is",
+        CHECKSUM.trim_end()
+    );
+    Err(refusal(ErrorKind::DatabaseCorrupt, path, reason).into())
+}
+
+fn refused(path: &Path, statement: &str, error: &rusqlite::Error) -> Error {
     let what = match error.sqlite_error_code() {
         Some(ErrorCode::AuthorizationForStatementDenied) => "no dump does this".to_owned(),
         Some(ErrorCode::DiskFull) => "the database becomes larger than 1 GiB".to_owned(),

@@ -9,7 +9,7 @@ use super::{
     failure::refusal,
     file, migrate,
     schema::{self, State},
-    script, untrusted, watched,
+    script, seal, untrusted, watched,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -18,10 +18,7 @@ use crate::{
 
 mod rows;
 
-pub(crate) use rows::{Configuration, Entry};
-
-/// The largest file that is read.
-const MOST_BYTES: u64 = 1 << 30;
+pub(crate) use rows::{Configuration, Entry, refused};
 
 const STEP: Progress = Progress {
     operation: "restore",
@@ -53,12 +50,10 @@ impl Source {
         if live.is_shared() && file::is_same(live.path(), &path) {
             return refused("is the registry itself");
         }
-        if metadata.len() > MOST_BYTES {
-            return refused("is larger than 1 GiB");
-        }
         if metadata.len() == 0 {
             return Err(refusal(ErrorKind::DatabaseCorrupt, &path, "it is empty"));
         }
+        seal::check(&path)?;
         let connection = checked(&path, watch).map_err(|failure| failure.at(&path))?;
         Ok(Self { connection, path })
     }

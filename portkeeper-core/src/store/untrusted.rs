@@ -50,6 +50,6 @@ pub(super) fn private() -> Result<Connection, rusqlite::Error> {
     let connection = Connection::open("")?;
     connection::prepare(&connection)?;
     limit(&connection)?;
-    connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA max_page_count = 262144;")?;
+    connection.execute_batch("PRAGMA synchronous = OFF")?;
     Ok(connection)
 }

@@ -1,11 +1,17 @@
 //! Looks for damage: by SQLite, by another writer, by hand.
 
+use std::collections::HashSet;
+
 use rusqlite::Connection;
 
-use super::{Failure, Store, schema, watched};
+use super::{
+    Failure, Store, configurations,
+    ports::{self, Listed},
+    schema, source, watched,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
-    model::{Finding, FindingKind, Severity},
+    model::{DocumentPort, Finding, FindingKind, Severity},
     watch::{Progress, Watch},
 };
 
@@ -14,6 +20,9 @@ mod checks;
 use checks::{CHECKS, Check};
 
 const OPERATION: &str = "verify";
+
+/// Part of findings that follow from others, see [`run`].
+const UNABLE: &str = "cannot be";
 
 /// Findings of each check that are told; a broken table would have millions.
 const MOST: usize = 100;
@@ -24,7 +33,7 @@ pub(crate) fn run(store: &Store, watch: &mut Watch<'_>) -> Result<Vec<Finding>> 
     apart.enlarge_cache()?;
     let path = store.path();
     let mut findings = Vec::new();
-    let total = 3 + CHECKS.len() as u64;
+    let total = 6 + CHECKS.len() as u64;
     let mut done = 0;
     let mut look = |body: &(dyn Fn(&Connection) -> Result<Vec<Finding>, Failure> + Sync)| {
         let progress = Progress {
@@ -56,8 +65,20 @@ pub(crate) fn run(store: &Store, watch: &mut Watch<'_>) -> Result<Vec<Finding>> 
     for check in CHECKS {
         look(&|db| rows(db, check))?;
     }
+    look(&altered)?;
+    look(&unrestorable)?;
+    look(&unexportable)?;
     watch.report(OPERATION, total, total)?;
     findings.dedup();
+    // A row that breaks a rule can be neither restored nor exported: that is told once.
+    let mut told = HashSet::new();
+    findings.retain(|finding| {
+        let row = finding
+            .message
+            .split_once(": ")
+            .map(|(row, _)| row.to_owned());
+        row.is_none_or(|row| told.insert(row) || !finding.message.contains(UNABLE))
+    });
     Ok(findings)
 }
 
@@ -101,6 +122,52 @@ fn rows(db: &Connection, check: &Check) -> Result<Vec<Finding>, Failure> {
     })?;
     let found = rows.take(MOST).collect::<rusqlite::Result<Vec<_>>>()?;
     Ok(found)
+}
+
+/// Saved documents that are not what was saved.
+fn altered(db: &Connection) -> Result<Vec<Finding>, Failure> {
+    let altered = configurations::altered(db)?.into_iter().take(MOST);
+    let told = altered.map(|id| {
+        let message =
+            format!("configurations {id}: its document is not what its checksum was made of");
+        finding(FindingKind::Value, None, message)
+    });
+    Ok(told.collect())
+}
+
+/// Rows that a restore of a backup would refuse.
+fn unrestorable(db: &Connection) -> Result<Vec<Finding>, Failure> {
+    let told = source::refused(db, MOST)?.into_iter().map(|row| {
+        let message = format!(
+            "{} {}: it {UNABLE} restored: {}",
+            row.table, row.id, row.what
+        );
+        finding(FindingKind::Value, row.port, message)
+    });
+    Ok(told.collect())
+}
+
+/// Claims that no document may have, which other programs can make.
+fn unexportable(db: &Connection) -> Result<Vec<Finding>, Failure> {
+    let unreadable = ports::unreadable(db)?;
+    let mut told = Vec::new();
+    for row in ports::list(db, &Listed::default())? {
+        let what = match DocumentPort::from(&row).checked() {
+            Err(error) => error.to_string(),
+            Ok(_) if unreadable.contains(&row.number) => {
+                "its JSON is beyond what can be read here".to_owned()
+            }
+            Ok(_) => continue,
+        };
+        told.push(Finding {
+            severity: Severity::Warning,
+            kind: FindingKind::Value,
+            port: Some(i64::from(row.number)),
+            message: format!("ports {}: it {UNABLE} exported: {what}", row.number),
+        });
+    }
+    told.truncate(MOST);
+    Ok(told)
 }
 
 /// Damage that keeps a check from its end is a finding too; a lack of locks or memory is none.

@@ -4,12 +4,14 @@
 //! Descriptors that no table has, such as those in flight over a Unix socket or fixed in an `io_uring`,
 //! are not seen.
 
-use std::{mem::MaybeUninit, ops::ControlFlow, os::fd::OwnedFd, str};
+use std::{ffi::CStr, mem::MaybeUninit, ops::ControlFlow, os::fd::OwnedFd, str};
 
 use rustix::{
     fs::{Mode, OFlags, RawDir, open, openat, readlinkat_raw},
     io::{self, Errno},
 };
+
+use crate::host::Known;
 
 const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -37,12 +39,12 @@ impl Tables {
         Ok(pids)
     }
 
-    /// Visits the inodes of the sockets of a process, until one visit is enough. An error means that
+    /// Visits the sockets of a process, each with its inode and descriptor, until one visit is enough. An error means that
     /// the process is gone (`ENOENT`, `ESRCH`) or may not be looked at.
     pub fn each_socket(
         &self,
         pid: u32,
-        mut visit: impl FnMut(u64) -> ControlFlow<()>,
+        mut visit: impl FnMut(u64, u32) -> ControlFlow<()>,
     ) -> io::Result<()> {
         let main = self.table(&format!("{pid}/fd"), &mut visit);
         if !matches!(main, Ok(0) | Err(Errno::ACCESS)) {
@@ -64,11 +66,19 @@ impl Tables {
         }
     }
 
+    /// Whether a process has this very socket at this descriptor.
+    pub fn has(&self, known: &Known) -> bool {
+        let path = format!("{}/fd/{}", known.pid, known.fd);
+        let mut target = [MaybeUninit::uninit(); 32];
+        let target = readlinkat_raw(&self.proc, path.as_str(), &mut target);
+        target.is_ok_and(|(target, _)| socket_inode(target) == Some(known.inode))
+    }
+
     /// Visits the sockets of one table and returns how many descriptors were read.
     fn table(
         &self,
         path: &str,
-        visit: &mut impl FnMut(u64) -> ControlFlow<()>,
+        visit: &mut impl FnMut(u64, u32) -> ControlFlow<()>,
     ) -> io::Result<usize> {
         let folder = openat(&self.proc, path, FOLDER, Mode::empty())?;
         let mut buffer = [MaybeUninit::uninit(); 8192];
@@ -89,13 +99,18 @@ impl Tables {
                 Err(error) => return Err(error),
             };
             if let Some(inode) = socket_inode(target)
-                && visit(inode).is_break()
+                && let Some(fd) = number(name)
+                && visit(inode, fd).is_break()
             {
                 break;
             }
         }
         Ok(count)
     }
+}
+
+fn number(name: &CStr) -> Option<u32> {
+    name.to_str().ok()?.parse().ok()
 }
 
 /// Reads `socket:[12345]`.
@@ -110,12 +125,7 @@ fn each_number(folder: &OwnedFd, mut visit: impl FnMut(u32)) -> io::Result<()> {
     let mut entries = RawDir::new(folder, &mut buffer);
     while let Some(entry) = entries.next() {
         let entry = entry?;
-        if let Some(number) = entry
-            .file_name()
-            .to_str()
-            .ok()
-            .and_then(|name| name.parse().ok())
-        {
+        if let Some(number) = number(entry.file_name()) {
             visit(number);
         }
     }

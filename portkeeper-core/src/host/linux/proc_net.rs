@@ -100,5 +100,6 @@ fn entry(
     (is_wanted && port != 0).then_some(Entry {
         socket,
         pids: Vec::new(),
+        verdict: None,
     })
 }

@@ -1,4 +1,10 @@
-use std::{fs, io, os::unix::fs::MetadataExt, sync::OnceLock};
+use std::{
+    cell::RefCell,
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    sync::OnceLock,
+};
 
 use rustix::process::{Pid, test_kill_process};
 
@@ -44,6 +50,23 @@ pub(in crate::host) fn here() -> Here {
 /// container has another number in there, and only who reads the number in the same namespace can
 /// say what became of it.
 pub(in crate::host) fn identity(pid: u32) -> Result<Option<ProcessIdentity>> {
+    thread_local! {
+        /// This process, which does not change but by a fork. A thread's own, since a lock may be held by
+        /// another thread at the fork, and would then stay locked in the child for ever.
+        static SELF: RefCell<Option<ProcessIdentity>> = const { RefCell::new(None) };
+    }
+    if pid != std::process::id() {
+        return find(pid);
+    }
+    SELF.with_borrow_mut(|known| {
+        if known.as_ref().is_none_or(|known| known.pid != pid) {
+            *known = find(pid)?;
+        }
+        Ok(known.clone())
+    })
+}
+
+fn find(pid: u32) -> Result<Option<ProcessIdentity>> {
     let Some(number) = number(pid) else {
         return Ok(None);
     };
@@ -113,7 +136,7 @@ pub(in crate::host) fn kin(pid: u32) -> Option<Kin> {
 
 /// The name of `pid`; empty when it has ended.
 pub(in crate::host) fn name(pid: u32) -> String {
-    fs::read(format!("/proc/{pid}/comm")).map_or_else(
+    line(&format!("/proc/{pid}/comm")).map_or_else(
         |_| String::new(),
         |bytes| {
             let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
@@ -125,6 +148,14 @@ pub(in crate::host) fn name(pid: u32) -> String {
 /// The line of a process that runs; `None` when there is none, an error when it may not be seen.
 ///
 /// A process that `/proc` hides (hidepid) still answers signal 0, if only by a refusal.
+/// A line of `/proc`, which the kernel hands out in one piece; none is longer.
+fn line(path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 1024];
+    let length = File::open(path)?.read(&mut bytes)?;
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
 fn look(pid: Pid) -> io::Result<Option<Stat>> {
     match read(pid) {
         Ok(stat) => Ok((!stat.has_ended()).then_some(stat)),
@@ -142,7 +173,7 @@ pub(super) fn read(pid: Pid) -> io::Result<Stat> {
             "/proc is missing or shows another pid namespace",
         ));
     }
-    let line = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero()))?;
+    let line = line(&format!("/proc/{}/stat", pid.as_raw_nonzero()))?;
     Stat::parse(&line).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 

@@ -20,7 +20,8 @@ use rustix::io::Errno;
 use super::{descriptors::Tables, process, stat::Stat, visibility};
 use crate::{
     error::{Error, Result},
-    host::{Known, owners::Holders},
+    host::{Earlier, Known, owners::Holders},
+    model::Owner,
 };
 
 /// A new server is mostly among so many of the newest processes, which are read before threads start.
@@ -36,8 +37,8 @@ pub(super) enum Effort<'a> {
     /// Every one.
     All,
     /// At least one, where there is one, and those of its ancestors that have the socket too: a server's
-    /// first process and not only a worker. These are looked at first.
-    First(&'a [Known]),
+    /// first process and not only a worker. What was seen earlier is tried first.
+    First(&'a Earlier),
 }
 
 /// Finds the processes that have these sockets open.
@@ -51,12 +52,12 @@ pub(super) fn holders(
     }
     if !visibility::proc_is_ours() {
         return Ok(Holders {
-            by_inode: HashMap::new(),
             everything_was_seen: false,
+            ..Holders::default()
         });
     }
     let unreadable = |error| Error::ScanFailed(format!("/proc could not be read: {error}"));
-    let search = Search {
+    let mut search = Search {
         tables: Tables::open().map_err(unreadable)?,
         missing: AtomicUsize::new(match effort {
             Effort::All => usize::MAX,
@@ -64,18 +65,20 @@ pub(super) fn holders(
         }),
         wanted,
         found: Mutex::default(),
+        given_up: HashMap::new(),
     };
-    if let Effort::First(known) = effort {
-        search.verify(known);
+    if let Effort::First(earlier) = effort {
+        search.verify(&earlier.holders);
+        search.give_up(&earlier.unowned);
     }
     if !search.is_over() {
-        let before = search.found().by_inode.clone();
+        let verified: HashSet<u64> = search.found().by_inode.keys().copied().collect();
         let processes = search.tables.processes().map_err(unreadable)?;
         let (newest, older) = processes.split_at(NEWEST.min(processes.len()));
         search.walk(newest);
         search.walk(older);
         if matches!(effort, Effort::First(_)) {
-            search.climb(&before);
+            search.climb(&verified);
         }
     }
     Ok(search.into_holders())
@@ -86,14 +89,16 @@ struct Search {
     tables: Tables,
     wanted: HashSet<u64>,
     found: Mutex<Found>,
-    /// How many sockets have nobody yet. At 0 the search is over, which it never is where everybody is
-    /// to be found.
+    /// How many sockets are still to be found. At 0 the search is over, which it never is where
+    /// everybody is to be found.
     missing: AtomicUsize,
+    /// What is not looked for, and what is known of it instead.
+    given_up: HashMap<u64, Owner>,
 }
 
 #[derive(Default)]
 struct Found {
-    by_inode: HashMap<u64, Vec<u32>>,
+    by_inode: HashMap<u64, Vec<Known>>,
     /// The processes whose descriptors may not be read.
     refused: Vec<u32>,
 }
@@ -107,37 +112,37 @@ impl Search {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, inode: u64, pid: u32) {
+    fn note(&self, known: Known) {
         let mut found = self.found();
-        let pids = found.by_inode.entry(inode).or_default();
-        if pids.is_empty() {
-            // It stays above 0 where it began at the largest number.
+        let holders = found.by_inode.entry(known.inode).or_default();
+        // What was given up is not counted, and may turn up nevertheless.
+        if holders.is_empty() && !self.given_up.contains_key(&known.inode) {
             self.missing.fetch_sub(1, Ordering::Relaxed);
         }
-        if !pids.contains(&pid) {
-            pids.push(pid);
+        if holders.iter().all(|other| other.pid != known.pid) {
+            holders.push(known);
         }
     }
 
-    /// Looks where the sockets were: in each process until all are found that it had.
-    fn verify(&self, known: &[Known]) {
-        let mut sockets: HashMap<u32, HashSet<u64>> = HashMap::new();
-        for known in known
-            .iter()
-            .filter(|known| self.wanted.contains(&known.inode))
-        {
-            sockets.entry(known.pid).or_default().insert(known.inode);
+    /// Looks where the sockets were.
+    fn verify(&self, earlier: &[Known]) {
+        for known in earlier {
+            if self.wanted.contains(&known.inode) && self.tables.has(known) {
+                self.note(*known);
+            }
         }
-        for (pid, mut expected) in sockets {
-            // Whoever is gone or may not be looked at any more is met again in the walk.
-            let _ = self.tables.each_socket(pid, |inode| {
-                if self.wanted.contains(&inode) {
-                    self.note(inode, pid);
-                    expected.remove(&inode);
-                }
-                until(expected.is_empty())
-            });
-        }
+    }
+
+    /// Does not look for those that were looked for everywhere not long ago.
+    fn give_up(&mut self, unowned: &[(u64, Owner)]) {
+        let found = self.found();
+        let is_given_up = |(inode, _): &(u64, Owner)| {
+            self.wanted.contains(inode) && !found.by_inode.contains_key(inode)
+        };
+        let given_up: HashMap<u64, Owner> = unowned.iter().copied().filter(is_given_up).collect();
+        drop(found);
+        self.missing.fetch_sub(given_up.len(), Ordering::Relaxed);
+        self.given_up = given_up;
     }
 
     /// Reads these processes, with the help of threads where they are many.
@@ -164,9 +169,9 @@ impl Search {
     }
 
     fn read(&self, pid: u32) {
-        let outcome = self.tables.each_socket(pid, |inode| {
+        let outcome = self.tables.each_socket(pid, |inode, fd| {
             if self.wanted.contains(&inode) {
-                self.note(inode, pid);
+                self.note(Known { inode, pid, fd });
             }
             until(self.is_over())
         });
@@ -176,24 +181,26 @@ impl Search {
         }
     }
 
-    /// Goes from each process that was found to its parent, as long as that has the same socket.
-    fn climb(&self, known_before: &HashMap<u64, Vec<u32>>) {
+    /// Goes from each process that was found to its parent, as long as that has the same socket. Where
+    /// a socket was last time is where it was climbed to.
+    fn climb(&self, verified: &HashSet<u64>) {
         let found = self.found().by_inode.clone();
         // Most servers have the same parent, a shell or a supervisor, which is read once.
-        let mut parents: HashMap<u32, HashSet<u64>> = HashMap::new();
-        for (inode, pids) in found {
-            if known_before.contains_key(&inode) {
+        let mut sockets: HashMap<u32, HashMap<u64, Known>> = HashMap::new();
+        let mut parents: HashMap<u32, Option<u32>> = HashMap::new();
+        for (inode, holders) in found {
+            if verified.contains(&inode) {
                 continue;
             }
-            for mut pid in pids {
-                while let Some(parent) = process::kin(pid).map(|kin| kin.parent)
-                    && parent != 0
-                    && parents
+            for holder in holders {
+                let mut pid = holder.pid;
+                while let Some(parent) = *parents.entry(pid).or_insert_with(|| parent(pid))
+                    && let Some(known) = sockets
                         .entry(parent)
                         .or_insert_with(|| self.sockets_of(parent))
-                        .contains(&inode)
+                        .get(&inode)
                 {
-                    self.note(inode, parent);
+                    self.note(*known);
                     pid = parent;
                 }
             }
@@ -201,11 +208,11 @@ impl Search {
     }
 
     /// The wanted sockets that a process has open.
-    fn sockets_of(&self, pid: u32) -> HashSet<u64> {
-        let mut sockets = HashSet::new();
-        let _ = self.tables.each_socket(pid, |inode| {
+    fn sockets_of(&self, pid: u32) -> HashMap<u64, Known> {
+        let mut sockets = HashMap::new();
+        let _ = self.tables.each_socket(pid, |inode, fd| {
             if self.wanted.contains(&inode) {
-                sockets.insert(inode);
+                sockets.insert(inode, Known { inode, pid, fd });
             }
             until(sockets.len() == self.wanted.len())
         });
@@ -213,16 +220,24 @@ impl Search {
     }
 
     fn into_holders(self) -> Holders {
-        let found = self
+        let given_up = self.given_up;
+        let Found { by_inode, refused } = self
             .found
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        let found_all = self.wanted.len() == found.by_inode.len();
+        let is_settled = |inode| by_inode.contains_key(inode) || given_up.contains_key(inode);
+        let all_are_settled = self.wanted.iter().all(is_settled);
         Holders {
-            everything_was_seen: found_all || nothing_was_hidden(&found.refused),
-            by_inode: found.by_inode,
+            everything_was_seen: all_are_settled || nothing_was_hidden(&refused),
+            by_inode,
+            given_up,
         }
     }
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let kin = process::kin(pid)?;
+    (kin.parent != 0).then_some(kin.parent)
 }
 
 fn until(over: bool) -> ControlFlow<()> {

@@ -5,6 +5,8 @@
 //! port looks unused. Here the kernel is asked for the wanted states and port only, and a refusal is
 //! an error. netstat2 is the oracle in the tests.
 
+use std::os::fd::OwnedFd;
+
 use rustix::{
     io::{self, Errno, retry_on_intr},
     net::{
@@ -25,8 +27,9 @@ const PIECE: usize = 32 * 1024;
 /// Reads the wanted entries.
 pub(super) fn read(wanted: Wanted) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
+    let mut socket = None;
     for request in inet_diag::requests(wanted) {
-        dump(request, &mut entries).map_err(|error| {
+        dump(&mut socket, request, &mut entries).map_err(|error| {
             Error::ScanFailed(format!(
                 "the kernel did not list the {} sockets: {error}",
                 request.protocol.as_str()
@@ -36,18 +39,27 @@ pub(super) fn read(wanted: Wanted) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-fn dump(request: Request, entries: &mut Vec<Entry>) -> io::Result<()> {
-    let socket = socket_with(
-        AddressFamily::NETLINK,
-        SocketType::DGRAM,
-        SocketFlags::CLOEXEC,
-        Some(netlink::SOCK_DIAG),
-    )?;
+/// Asks over `socket`, which is opened where there is none yet. Every answer is read to its end, so that it
+/// serves the next question, too.
+fn dump(
+    socket: &mut Option<OwnedFd>,
+    request: Request,
+    entries: &mut Vec<Entry>,
+) -> io::Result<()> {
+    let socket = match socket {
+        Some(socket) => &*socket,
+        None => socket.insert(socket_with(
+            AddressFamily::NETLINK,
+            SocketType::DGRAM,
+            SocketFlags::CLOEXEC,
+            Some(netlink::SOCK_DIAG),
+        )?),
+    };
     let question = request.encode();
-    retry_on_intr(|| send(&socket, &question, SendFlags::empty()))?;
+    retry_on_intr(|| send(socket, &question, SendFlags::empty()))?;
     let mut buffer = vec![0; PIECE];
     loop {
-        let (_, length) = retry_on_intr(|| recv(&socket, &mut buffer[..], RecvFlags::TRUNC))?;
+        let (_, length) = retry_on_intr(|| recv(socket, &mut buffer[..], RecvFlags::TRUNC))?;
         let mut rest = buffer.get(..length).ok_or(Errno::MSGSIZE)?;
         while !rest.is_empty() {
             let (message, next) = inet_diag::decode(rest, request.protocol).ok_or(Errno::BADMSG)?;
@@ -55,6 +67,7 @@ fn dump(request: Request, entries: &mut Vec<Entry>) -> io::Result<()> {
                 Message::Socket(socket) if request.covers(&socket) => entries.push(Entry {
                     socket,
                     pids: Vec::new(),
+                    verdict: None,
                 }),
                 Message::Socket(_) | Message::Other => {}
                 Message::Done => return Ok(()),

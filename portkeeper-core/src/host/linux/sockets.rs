@@ -12,6 +12,7 @@ use crate::{
     error::Result,
     host::{
         Look, Source, Wanted,
+        owners::Holders,
         sockets::{Entry, finish},
         table,
     },
@@ -20,19 +21,26 @@ use crate::{
 /// The wanted sockets. Owners are looked for only where a socket can have one.
 pub(in crate::host) fn sockets(wanted: Wanted, effort: Effort<'_>) -> Result<Look> {
     let (mut entries, source) = read(wanted)?;
-    let mut everything_was_seen = attach(&mut entries, effort)?;
-    if everything_was_seen && entries.iter().any(is_orphan) {
+    let mut found = attach(&mut entries, effort)?;
+    if found.everything_was_seen && entries.iter().any(is_orphan) {
         // To say that no process has a socket is to say that it still exists, and that nobody was
         // handed it while the processes were read. So look again at what is left.
         let (again, _) = read(wanted)?;
         let still: HashSet<u64> = again.iter().map(|entry| entry.socket.inode).collect();
         entries.retain(|entry| !is_orphan(entry) || still.contains(&entry.socket.inode));
-        everything_was_seen = attach(&mut entries, effort)?;
+        let late = attach(&mut entries, effort)?;
+        found.everything_was_seen = late.everything_was_seen;
+        found.by_inode.extend(late.by_inode);
     }
-    let sockets = finish(entries, everything_was_seen, |pids| {
+    let sockets = finish(entries, found.everything_was_seen, |pids| {
         pids.iter().map(|&pid| (pid, name(pid))).collect()
     });
-    Ok(Look { sockets, source })
+    let holders = found.by_inode.into_values().flatten().collect();
+    Ok(Look {
+        sockets,
+        source,
+        holders,
+    })
 }
 
 /// The table, from the best source that answers. The first refusal is the one to report.
@@ -50,18 +58,21 @@ fn read(wanted: Wanted) -> Result<(Vec<Entry>, Source)> {
     }
 }
 
-/// Finds the owners of what has none yet; returns whether no process was kept from view.
-fn attach(entries: &mut [Entry], effort: Effort<'_>) -> Result<bool> {
+/// Finds the owners of what has none yet.
+fn attach(entries: &mut [Entry], effort: Effort<'_>) -> Result<Holders> {
     let orphans = entries.iter().filter(|entry| is_orphan(entry));
     let found = holders(orphans.map(|entry| entry.socket.inode), effort)?;
     for entry in entries.iter_mut() {
-        if let Some(pids) = found.by_inode.get(&entry.socket.inode) {
-            entry.pids.clone_from(pids);
+        let inode = entry.socket.inode;
+        if let Some(known) = found.by_inode.get(&inode) {
+            entry.pids = known.iter().map(|known| known.pid).collect();
+        } else if let Some(owner) = found.given_up.get(&inode) {
+            entry.verdict = Some(*owner);
         }
     }
-    Ok(found.everything_was_seen)
+    Ok(found)
 }
 
 fn is_orphan(entry: &Entry) -> bool {
-    entry.socket.inode != 0 && entry.pids.is_empty()
+    entry.socket.inode != 0 && entry.pids.is_empty() && entry.verdict.is_none()
 }

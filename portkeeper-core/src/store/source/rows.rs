@@ -5,14 +5,19 @@
 //! are bounded.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Row, types::ValueRef};
-use serde_json::Value;
+use rusqlite::{Connection, Row, types::ValueRef};
+use serde_json::Map;
 
 use super::Source;
 use crate::{
     error::{Error, ErrorKind, Result},
     model::{LeaseTerms, ProcessIdentity, Reservation, Status, shown, timestamp},
-    store::{Failure, failure::refusal},
+    store::{
+        Failure,
+        failure::refusal,
+        ports::{labels, object},
+        restore::{Stored, Texts},
+    },
     value,
 };
 
@@ -20,6 +25,19 @@ use crate::{
 const TEXT_BYTES: usize = 16 * 1024;
 /// The longest description or JSON text, in bytes.
 const JSON_BYTES: usize = 1 << 20;
+
+const PORTS: &str = "SELECT p.number, p.projectName, p.description, p.status, p.pid, \
+    p.processName, p.reservedAt, p.lastSeenAt, p.updatedAt, p.autoRelease, p.tags, \
+    p.metadata, l.leaseId, l.role, l.ownerPid, l.ownerStart, l.ownerBoot, \
+    l.ownerNamespace, l.ownerPidfd, l.held, l.expiresAt, \
+    iif(json_valid(p.tags), json_type(p.tags), ''), \
+    iif(json_valid(p.metadata), json_type(p.metadata), '') \
+    FROM ports p LEFT JOIN leases l ON l.port = p.number ORDER BY p.number";
+const HISTORY: &str = "SELECT id, port, action, projectName, description, performedBy, \
+    performedAt, details, iif(json_valid(details), json_type(details), '') \
+    FROM port_history NOT INDEXED ORDER BY id";
+const CONFIGURATIONS: &str = "SELECT id, name, description, data, version, createdAt, createdBy, \
+    checksum FROM configurations NOT INDEXED ORDER BY id";
 
 /// An entry of the history, its texts as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,14 +62,9 @@ pub(crate) struct Configuration {
 
 impl Source {
     /// Every port, by number, with its lease.
-    pub(crate) fn ports(&self) -> Result<Vec<Reservation>> {
-        const SQL: &str = "SELECT p.number, p.projectName, p.description, p.status, p.pid, \
-             p.processName, p.reservedAt, p.lastSeenAt, p.updatedAt, p.autoRelease, p.tags, \
-             p.metadata, l.leaseId, l.role, l.ownerPid, l.ownerStart, l.ownerBoot, \
-             l.ownerNamespace, l.ownerPidfd, l.held, l.expiresAt \
-             FROM ports p LEFT JOIN leases l ON l.port = p.number ORDER BY p.number";
+    pub(crate) fn ports(&self) -> Result<Vec<Stored>> {
         let mut ports = Vec::new();
-        self.each("ports", SQL, |row| {
+        self.each("ports", PORTS, |row| {
             ports.push(port(row)?);
             Ok(())
         })?;
@@ -60,10 +73,8 @@ impl Source {
 
     /// Calls `body` with every entry of the history, in the order of their numbers.
     pub(crate) fn history(&self, mut body: impl FnMut(Entry) -> Result<(), Failure>) -> Result<()> {
-        const SQL: &str = "SELECT id, port, action, projectName, description, performedBy, \
-             performedAt, details FROM port_history NOT INDEXED ORDER BY id";
         let mut stopped = None;
-        let walked = self.each("port_history", SQL, |row| {
+        let walked = self.each("port_history", HISTORY, |row| {
             let entry = entry(row)?;
             body(entry).map_err(|failure| {
                 stopped = Some(failure);
@@ -78,10 +89,8 @@ impl Source {
 
     /// Every configuration.
     pub(crate) fn configurations(&self) -> Result<Vec<Configuration>> {
-        const SQL: &str = "SELECT id, name, description, data, version, createdAt, createdBy, \
-             checksum FROM configurations NOT INDEXED ORDER BY id";
         let mut configurations = Vec::new();
-        self.each("configurations", SQL, |row| {
+        self.each("configurations", CONFIGURATIONS, |row| {
             configurations.push(configuration(row)?);
             Ok(())
         })?;
@@ -121,6 +130,52 @@ impl Source {
     }
 }
 
+/// The rows of a database that [`Source`] would refuse: table, row, the port where it is about one, and
+/// what is wrong.
+pub(crate) fn refused(db: &Connection, most: usize) -> Result<Vec<Refused>, Failure> {
+    let mut found = Vec::new();
+    let mut look = |table, sql, is_read: fn(&Row<'_>) -> Result<(), Wrong>| {
+        let mut statement = db.prepare(sql)?;
+        let mut rows = statement.query(())?;
+        let mut left = most;
+        while let Some(row) = rows.next()?.filter(|_| left > 0) {
+            let what = match is_read(row) {
+                Ok(()) => continue,
+                Err(Wrong::Value(error)) => error.to_string(),
+                Err(Wrong::Row(what)) => what,
+                Err(Wrong::Stopped) => String::new(),
+            };
+            left -= 1;
+            found.push(Refused {
+                table,
+                id: row.get(0)?,
+                port: match table {
+                    "ports" => row.get(0).ok(),
+                    "port_history" => row.get(1).ok(),
+                    _ => None,
+                },
+                what,
+            });
+        }
+        Ok::<(), Failure>(())
+    };
+    look("ports", PORTS, |row| port(row).map(drop))?;
+    look("port_history", HISTORY, |row| entry(row).map(drop))?;
+    look("configurations", CONFIGURATIONS, |row| {
+        configuration(row).map(drop)
+    })?;
+    Ok(found)
+}
+
+/// A row that [`Source`] would refuse.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) table: &'static str,
+    pub(crate) id: i64,
+    pub(crate) port: Option<i64>,
+    pub(crate) what: String,
+}
+
 /// What is wrong with a row.
 enum Wrong {
     /// A rule for every caller says so.
@@ -137,7 +192,7 @@ impl From<Error> for Wrong {
     }
 }
 
-fn port(row: &Row<'_>) -> Result<Reservation, Wrong> {
+fn port(row: &Row<'_>) -> Result<Stored, Wrong> {
     let number = value::port(integer(row, 0)?.unwrap_or_default())?;
     let project_name = text(row, 1, TEXT_BYTES)?.unwrap_or_default();
     let status = match text(row, 3, TEXT_BYTES)?.as_deref() {
@@ -151,22 +206,13 @@ fn port(row: &Row<'_>) -> Result<Reservation, Wrong> {
         return Err(Error::ProjectRequired.into());
     }
     let description = text(row, 2, JSON_BYTES)?;
-    // Another program's array may have other values between its strings; nobody ever sees those.
-    let tags = match text(row, 10, JSON_BYTES)? {
-        Some(json) => serde_json::from_str::<Vec<Value>>(&json)
-            .map_err(|_| wrong(row, 10, "is not a JSON array"))?
-            .into_iter()
-            .filter_map(|value| value.as_str().map(str::to_owned))
-            .collect(),
-        None => Vec::new(),
+    let texts = Texts {
+        tags: text(row, 10, JSON_BYTES)?,
+        metadata: text(row, 11, JSON_BYTES)?,
     };
-    let metadata = match text(row, 11, JSON_BYTES)? {
-        Some(json) => {
-            serde_json::from_str(&json).map_err(|_| wrong(row, 11, "is not a JSON object"))?
-        }
-        None => serde_json::Map::new(),
-    };
-    Ok(Reservation {
+    json(row, (10, &texts.tags), (21, "array"))?;
+    json(row, (11, &texts.metadata), (22, "object"))?;
+    let row = Reservation {
         number,
         project_name,
         description,
@@ -177,10 +223,28 @@ fn port(row: &Row<'_>) -> Result<Reservation, Wrong> {
         last_seen_at: time(row, 7)?,
         updated_at: time(row, 8)?.ok_or_else(|| wrong(row, 8, "is missing"))?,
         auto_release: flag(row, 9)?,
-        tags,
-        metadata,
+        tags: texts.tags.as_deref().map_or_else(Vec::new, labels),
+        metadata: texts.metadata.as_deref().map_or_else(Map::new, object),
         lease: lease(row)?,
-    })
+    };
+    Ok(Stored { row, texts })
+}
+
+/// SQLite judges what is JSON, as it did when the value was stored: it knows numbers, such as 1e400, and
+/// depths that nothing here can read. Those texts are kept as they are.
+fn json(
+    row: &Row<'_>,
+    (column, text): (usize, &Option<String>),
+    (found, wanted): (usize, &str),
+) -> Result<(), Wrong> {
+    if text.is_none()
+        || row
+            .get_ref(found)
+            .is_ok_and(|kind| kind.as_str() == Ok(wanted))
+    {
+        return Ok(());
+    }
+    Err(wrong(row, column, &format!("is not a JSON {wanted}")))
 }
 
 fn lease(row: &Row<'_>) -> Result<Option<LeaseTerms>, Wrong> {
@@ -217,11 +281,7 @@ fn entry(row: &Row<'_>) -> Result<Entry, Wrong> {
     let project = text(row, 3, TEXT_BYTES)?;
     let description = text(row, 4, TEXT_BYTES)?;
     let details = text(row, 7, JSON_BYTES)?;
-    if let Some(details) = &details
-        && !matches!(serde_json::from_str(details), Ok(Value::Object(_)))
-    {
-        return Err(wrong(row, 7, "is not a JSON object"));
-    }
+    json(row, (7, &details), (8, "object"))?;
     Ok(Entry {
         id: integer(row, 0)?.unwrap_or_default(),
         port: value::port(integer(row, 1)?.unwrap_or_default())?,

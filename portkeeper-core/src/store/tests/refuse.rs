@@ -89,14 +89,17 @@ fn files_that_are_no_database() {
     for length in [50, 100, 1_000, 4_096, 4_096 + 100, 4_096 * 3] {
         check(cut(length), kind, "malformed");
     }
+    let log = |path: &Path| fs::write(path.with_file_name("database.db-wal"), "changes").unwrap();
+    check(text(""), kind, "it is empty, which no registry ever is");
     check(
         |path| {
             fs::write(path, "").unwrap();
-            fs::write(path.with_file_name("database.db-wal"), "changes").unwrap();
+            log(path);
         },
         kind,
-        "-wal",
+        "it is empty, while",
     );
+    check(log, kind, "it is missing, while");
 }
 
 #[test]
@@ -277,6 +280,11 @@ fn a_file_that_is_exchanged_while_open_is_not_written() {
         let error = insert(&store, 3001).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DatabaseError);
         assert!(error.to_string().contains(phrase), "{error}");
+        // Nor is a new one made or another one opened for work that takes a connection of its own.
+        let is_there = path.exists();
+        let error = store.apart().unwrap_err();
+        assert!(error.to_string().contains(phrase), "{error}");
+        assert_eq!(path.exists(), is_there);
     }
 }
 

@@ -43,7 +43,7 @@ macro_rules! last {
 pub(super) const CHECKS: &[Check] = &[
     error(
         FindingKind::Port,
-        "SELECT number, 'ports: ' || number || ' is not in 1..=65535' FROM ports \
+        "SELECT number, 'ports ' || number || ': it is not in 1..=65535' FROM ports \
          WHERE number NOT BETWEEN 1 AND 65535",
     ),
     error(
@@ -122,6 +122,14 @@ pub(super) const CHECKS: &[Check] = &[
             last!("'port ' || q.port || ' has another status than its history says'"),
             "p.status <> 'free' AND h.action <> 'released' AND h.projectName IS p.projectName \
                 AND (p.status = 'in-use') <> (h.action = 'in-use')"
+        ),
+    ),
+    warning(
+        FindingKind::History,
+        concat!(
+            last!("'port ' || q.port || ' has another description than its history says'"),
+            "p.status <> 'free' AND h.action <> 'released' AND h.projectName IS p.projectName \
+                AND typeof(p.description) IN ('text', 'null') AND p.description IS NOT h.description"
         ),
     ),
     error(

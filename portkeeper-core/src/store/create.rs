@@ -1,0 +1,68 @@
+//! A new registry.
+//!
+//! It gets its name when it is a database already, though an empty one. So a file of no bytes under that
+//! name is never one that somebody is just making: it was a registry, and what it held is lost.
+
+use std::{fs, io, path::Path};
+
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
+
+use super::{
+    Failure, connection,
+    failure::{from_sqlite, refusal},
+    file,
+    migrate::APPLICATION_ID,
+    new_file::NewFile,
+    retry::Patience,
+};
+use crate::error::{ErrorKind, Result};
+
+/// Makes an empty database where there is no file. Of many processes that do so at once one wins, and
+/// the others use its file. One that is killed leaves no file under the name, or a whole one.
+pub(super) fn if_missing(path: &Path) -> Result<()> {
+    let is_missing =
+        || matches!(fs::metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound);
+    if !is_missing() {
+        return Ok(());
+    }
+    // SQLite would take the log of the lost database for that of the new one. It never removes a
+    // database, so that the log cannot be one that is just being left.
+    if file::log_size(path) > 0 && is_missing() {
+        return Err(refusal(
+            ErrorKind::DatabaseCorrupt,
+            path,
+            "it is missing, while its log of changes (-wal) is there: bring the database back, or \
+             remove the log to begin anew",
+        ));
+    }
+    let new = NewFile::beside(path)?;
+    write(new.path()).map_err(|error| from_sqlite(error, path))?;
+    new.sync()?;
+    new.place(path, false)?;
+    Ok(())
+}
+
+/// Waits for another program that holds the lock of a file of no bytes: it is about to fill it.
+pub(super) fn wait_for_maker(path: &Path, patience: &Patience) -> Result<(), Failure> {
+    let is_empty = fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0);
+    if !is_empty || file::log_size(path) > 0 {
+        return Ok(());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let empty = Connection::open_with_flags(path, flags)?;
+    connection::prepare(&empty)?;
+    // Takes the lock, and writes nothing.
+    patience.retry(|| Ok(empty.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?))
+}
+
+/// Writes the first page. The file is nobody's yet, so that no journal is needed.
+fn write(path: &Path) -> Result<(), rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let new = Connection::open_with_flags(path, flags)?;
+    connection::prepare(&new)?;
+    // The defence forbids `journal_mode = OFF`.
+    new.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?;
+    new.execute_batch(&format!(
+        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA application_id = {APPLICATION_ID}"
+    ))
+}

@@ -1,0 +1,102 @@
+//! What processes that were killed left of their temporary files.
+//!
+//! Removed is only what is provably theirs and dead: it has the name that [`NewFile`](super::NewFile)
+//! gives, is a regular file of this user that is empty or a database, was not touched for a minute, and
+//! its maker's lock is gone. Where files cannot be locked, and on other systems than Linux, nothing is
+//! removed.
+
+use std::{fs, io, path::Path};
+
+/// Younger files may be between their creation and their lock.
+#[cfg(target_os = "linux")]
+const AGE: std::time::Duration = std::time::Duration::from_mins(1);
+
+/// Locks a file that is being made. The lock ends with the process, however that ends.
+#[cfg(target_os = "linux")]
+pub(super) fn lock(file: &fs::File) -> io::Result<()> {
+    file.try_lock().map_err(io::Error::from)
+}
+
+/// Elsewhere such a lock would keep SQLite itself, which has another kind, from the file.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn lock(_file: &fs::File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Removes what is left beside `target` of files whose name `is_wanted`.
+#[cfg(target_os = "linux")]
+pub(in super::super) fn remove(target: &Path, is_wanted: impl Fn(&str) -> bool) {
+    let Some(folder) = target.parent() else {
+        return;
+    };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry
+            .file_name()
+            .to_str()
+            .and_then(stem)
+            .is_some_and(&is_wanted)
+        {
+            let path = entry.path();
+            // Not removing it is no failure of what the caller wants to do.
+            if matches!(is_abandoned(&path), Ok(true)) {
+                super::remove_with_companions(&path);
+            }
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(in super::super) fn remove(_target: &Path, _is_wanted: impl Fn(&str) -> bool) {}
+
+/// The name that the file was to get; `None` for a name of another form.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+fn stem(name: &str) -> Option<&str> {
+    let (stem, random) = name
+        .strip_prefix('.')?
+        .strip_suffix(".tmp")?
+        .rsplit_once('.')?;
+    let is_ours = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_ours.then_some(stem)
+}
+
+#[cfg(target_os = "linux")]
+fn is_abandoned(path: &Path) -> io::Result<bool> {
+    use std::{io::Read, os::unix::fs::MetadataExt};
+    const MAGIC: &[u8] = b"SQLite format 3\0";
+
+    let metadata = fs::symlink_metadata(path)?;
+    let age = metadata.modified()?.elapsed().unwrap_or_default();
+    let owner = rustix::process::geteuid().as_raw();
+    if !metadata.is_file() || metadata.uid() != owner || age < AGE {
+        return Ok(false);
+    }
+    let file = fs::File::open(path)?;
+    if file.try_lock().is_err() {
+        return Ok(false);
+    }
+    let mut header = Vec::with_capacity(MAGIC.len());
+    file.take(MAGIC.len() as u64).read_to_end(&mut header)?;
+    Ok(header.is_empty() || header == MAGIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stem;
+
+    #[test]
+    fn only_names_of_this_form_are_looked_at() {
+        assert_eq!(stem(".b.db.00ff00ff00ff00ff.tmp"), Some("b.db"));
+        for other in [
+            "b.db.00ff00ff00ff00ff.tmp",
+            ".b.db.00ff00ff00ff00f.tmp",
+            ".b.db.00ff00ff00ff00fg.tmp",
+            ".b.db.00ff00ff00ff00ff",
+            ".00ff00ff00ff00ff.tmp",
+        ] {
+            assert_eq!(stem(other), None, "{other}");
+        }
+    }
+}
