@@ -65,44 +65,49 @@ console.log(JSON.stringify({ before, after, opened }))`
   assert.ok(opened - after < 8 * 1024 * 1024, `${opened - after} bytes more`)
 })
 
-/** The longest that the event loop was held up while \`work\` ran, in milliseconds; of some tries the best. */
+/** The longest that the event loop was held up while `work` ran, in milliseconds. */
 async function longestDelay(work) {
-  let best = Infinity
-  for (let round = 0; round < 5 && best > 5; round += 1) {
-    const delays = monitorEventLoopDelay({ resolution: 1 })
-    delays.enable()
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    delays.reset()
-    await work()
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    delays.disable()
-    // A timer is late by its resolution anyway.
-    best = Math.min(best, delays.max / 1e6 - 1)
-  }
-  return best
+  const delays = monitorEventLoopDelay({ resolution: 1 })
+  delays.enable()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  delays.reset()
+  await work()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  delays.disable()
+  // A timer is late by its resolution anyway.
+  return delays.max / 1e6 - 1
 }
 
-test('neither a scan nor a busy database holds the event loop up', async (t) => {
+/**
+ * Some times beside an idle loop, which on a machine with other work is late as well. What holds the loop
+ * up by itself does so every time; one time that it does not is enough.
+ */
+async function check(t, name, work) {
+  const rounds = []
+  for (let round = 0; round < 20; round += 1) {
+    const idle = await longestDelay(() => new Promise((resolve) => setTimeout(resolve, 100)))
+    const busy = await longestDelay(work)
+    rounds.push(`${busy.toFixed(2)} (idle ${idle.toFixed(2)})`)
+    if (busy <= 5) return t.diagnostic(`${name}: the loop was late by ${rounds.at(-1)} ms at most`)
+  }
+  assert.fail(`${name}: the loop was late by ${rounds.join(', ')} ms`)
+}
+
+test('neither a scan nor a busy database holds the event loop up for 5 ms', async (t) => {
   const base = folder(t)
   const { keeper } = await registry(base)
   await keeper.request({ project: 'shop', count: 20, range: RANGE, strategy: 'random' })
   await keeper.scan()
-  const idle = await longestDelay(() => new Promise((resolve) => setTimeout(resolve, 100)))
-  const scan = await longestDelay(async () => {
+  await check(t, 'scans', async () => {
     for (let round = 0; round < 5; round += 1) await keeper.scan()
   })
-  const writer = await Keeper.open({ path: keeper.path, busyTimeout: 300 })
+  const writer = await Keeper.open({ path: keeper.path, busyTimeout: 200 })
   const lock = await lockedBy(t, keeper.path)
-  const busy = await longestDelay(async () => {
+  await check(t, 'a busy database', async () => {
     const calls = Array.from({ length: 10 }, (_, index) => writer.reserve(20000 + index, { project: 'shop', adopt: true }))
     for (const { reason } of await Promise.allSettled(calls)) assert.equal(reason?.code, 'DATABASE_BUSY')
   })
   await lock.stop('SIGKILL')
-  t.diagnostic(`longest delay: idle ${idle.toFixed(2)} ms, scans ${scan.toFixed(2)} ms, busy database ${busy.toFixed(2)} ms`)
-  // On a machine that is busy with other things an idle loop is late as well.
-  const allowed = Math.max(5, idle * 2)
-  assert.ok(scan <= allowed, `a scan held it up for ${scan} ms, idle ${idle} ms`)
-  assert.ok(busy <= allowed, `a busy database held it up for ${busy} ms, idle ${idle} ms`)
 })
 
 test('calls that wait starve neither each other nor the files of the process', async (t) => {
