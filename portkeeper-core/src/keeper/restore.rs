@@ -41,7 +41,9 @@ impl Keeper {
     ///
     /// Where it changes anything, the state before is first written to a backup beside the registry,
     /// which the report names: `NAME.before-restore-TIME`. Restore that to undo. The newest ten of them
-    /// are kept; of older ones those are removed that are still, by their checksum, what was written.
+    /// are kept, and the source if it is one; of older ones those are removed that are still, by their
+    /// checksum, what was written. `TIME` is later than that of each one before, also where the clock was
+    /// set back; backups of one second are numbered.
     ///
     /// The source is not trusted and not changed: nothing in it runs, its checksum, its pages and every
     /// value are checked, and a row that breaks a rule is named (`DATABASE_CORRUPT`). A database that another
@@ -64,7 +66,8 @@ impl Keeper {
     /// # Ok::<(), portkeeper_core::Error>(())
     /// ```
     pub fn restore(&self, source: impl AsRef<Path>, mut watch: Watch<'_>) -> Result<RestoreReport> {
-        let source = Source::open(source.as_ref(), &self.store, &mut watch)?;
+        let path = source.as_ref();
+        let source = Source::open(path, &self.store, &mut watch)?;
         let wanted = source.ports()?;
         let configurations = source.configurations()?;
         let entries = source.entries()?;
@@ -95,7 +98,11 @@ impl Keeper {
             Ok(report)
         });
         match &report {
-            Ok(_) => backup::forget_old(&self.store),
+            Ok(report) => {
+                let written = report.safety_backup.as_deref();
+                let needed: Vec<&Path> = written.into_iter().chain([path]).collect();
+                backup::forget_old(&self.store, &needed);
+            }
             Err(_) => safety.forget_unless_stored(),
         }
         report
