@@ -84,11 +84,13 @@ pub(super) fn examine(path: &Path) -> Result<Identity> {
     }
     check_access(path)?;
     if metadata.len() == 0 {
-        let reason = if log_size(path) > 0 {
-            "it is empty, while a log of changes (-wal) lies beside it"
-        } else {
-            "it is empty, which no registry ever is: restore a backup into a new registry, or remove \
-             the file to begin anew"
+        let reason = match changes_beside(path) {
+            Some(left) => format!("it is empty, while a {left} lies beside it"),
+            None => {
+                "it is empty, which no registry ever is: restore a backup into a new registry, or \
+                     remove the file to begin anew"
+                    .to_owned()
+            }
         };
         return Err(refusal(ErrorKind::DatabaseCorrupt, path, reason));
     }
@@ -138,6 +140,25 @@ pub(super) fn check_unchanged(path: &Path, opened: &Identity) -> Result<()> {
 /// Bytes in the write-ahead log; 0 when there is none.
 pub(super) fn log_size(path: &Path) -> u64 {
     fs::metadata(companion(path, "-wal")).map_or(0, |metadata| metadata.len())
+}
+
+/// What SQLite would apply to whatever database has the path, in words; `None` when there is nothing.
+pub(super) fn changes_beside(path: &Path) -> Option<&'static str> {
+    let has_content =
+        |suffix| fs::metadata(companion(path, suffix)).is_ok_and(|metadata| metadata.len() > 0);
+    if has_content("-wal") {
+        Some("log of changes (-wal)")
+    } else if has_content("-journal") {
+        Some("journal of an unfinished change (-journal)")
+    } else {
+        None
+    }
+}
+
+/// Whether a file is there that was written less than `age` ago.
+pub(super) fn is_younger(path: &Path, age: Duration) -> bool {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|time| time.elapsed().is_ok_and(|elapsed| elapsed < age))
 }
 
 /// The path of a file that SQLite keeps beside a database, such as its `-wal`.
