@@ -18,7 +18,10 @@ pub struct Progress {
 /// Follows a long operation, and may stop it.
 ///
 /// The callback may read through the same keeper. A write would wait for the end of an operation that
-/// writes itself, and is then `UNSUPPORTED`; of a registry in memory, so is every use.
+/// writes itself, and is then `UNSUPPORTED`; of a registry in memory, so is every use. A
+/// [`Lease`](crate::Lease) or [`Hold`](crate::Hold) that it drops is given back after the operation. Other
+/// threads wait for an operation on a registry in memory as they do for each other, so that a callback
+/// must not wait for them.
 ///
 /// ```
 /// use std::ops::ControlFlow;
