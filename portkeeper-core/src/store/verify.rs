@@ -172,8 +172,18 @@ fn unexportable(db: &Connection) -> Result<Vec<Finding>, Failure> {
 
 /// Damage that keeps a check from its end is a finding too; a lack of locks or memory is none.
 fn damage(error: rusqlite::Error) -> Result<Vec<Finding>, Failure> {
-    use rusqlite::ErrorCode;
+    use rusqlite::{Error as Rusqlite, ErrorCode};
     let kind = match error.sqlite_error_code() {
+        None if matches!(
+            error,
+            Rusqlite::InvalidColumnType(..)
+                | Rusqlite::FromSqlConversionFailure(..)
+                | Rusqlite::IntegralValueOutOfRange(..)
+                | Rusqlite::Utf8Error(..)
+        ) =>
+        {
+            FindingKind::Value
+        }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => FindingKind::Integrity,
         // A table or column that is missing.
         Some(ErrorCode::Unknown) => FindingKind::Schema,
