@@ -4,7 +4,7 @@ use std::{fs, io, path::Path, path::PathBuf};
 
 use super::{
     Store, copy, file,
-    new_file::{NewFile, remove_abandoned},
+    new_file::{NewFile, Over, remove_abandoned},
     schema,
     seal::{self, Purpose},
     stats, untrusted,
@@ -48,7 +48,12 @@ pub(crate) fn write(store: &Store, target: &Path, watch: &mut Watch<'_>) -> Resu
         .len();
     // From here on the backup is there: this is the last moment to stop it.
     watch.report(OPERATION, pages * 2, pages * 2)?;
-    if !temporary.place(&target, replace)? {
+    let over = if replace {
+        Over::Earlier
+    } else {
+        Over::NothingSeen
+    };
+    if !temporary.place(&target, over)? {
         return Err(refused(&target, "was made by somebody else meanwhile"));
     }
     Ok(BackupReport {
@@ -91,7 +96,7 @@ pub(crate) fn beside(reader: &Store, time: &str, watch: &mut Watch<'_>) -> Resul
         let temporary = NewFile::beside(&target)?;
         reader.read(|db| copy::pages(db, temporary.path(), watch, progress))?;
         seal::put(&temporary, Purpose::Safety)?;
-        if temporary.place(&target, false)? {
+        if temporary.place(&target, Over::NothingSeen)? {
             return Ok(target);
         }
     }

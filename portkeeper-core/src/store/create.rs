@@ -12,7 +12,7 @@ use super::{
     failure::{from_sqlite, refusal},
     file,
     migrate::APPLICATION_ID,
-    new_file::NewFile,
+    new_file::{NewFile, Over},
     retry::Patience,
 };
 use crate::error::{ErrorKind, Result};
@@ -37,7 +37,7 @@ pub(super) fn if_missing(path: &Path) -> Result<()> {
     let new = NewFile::beside(path)?;
     write(new.path()).map_err(|error| from_sqlite(error, path))?;
     new.sync()?;
-    new.place(path, false)?;
+    new.place(path, Over::Nothing)?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::failure::refusal;
+use super::{failure::refusal, new_file};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How often, and how long after another, a state is looked at that is normal for a moment.
@@ -68,6 +68,10 @@ pub(super) fn examine(path: &Path) -> Result<Identity> {
             break;
         }
         thread::sleep(PAUSE);
+        metadata = fs::metadata(path).map_err(|error| failed(path, error))?;
+    }
+    if metadata.is_file() && links(&metadata) > 1 {
+        new_file::remove_first_name(path);
         metadata = fs::metadata(path).map_err(|error| failed(path, error))?;
     }
     let refused = |reason: &str| Err(refusal(ErrorKind::DatabaseError, path, reason));
