@@ -18,7 +18,7 @@ use crate::{
         history::{self, NewEntry},
         leases, ports,
         restore::{self, Staged, Stored, Texts},
-        source::Source,
+        source,
     },
     watch::Watch,
 };
@@ -67,16 +67,19 @@ impl Keeper {
     /// ```
     pub fn restore(&self, source: impl AsRef<Path>, mut watch: Watch<'_>) -> Result<RestoreReport> {
         let path = source.as_ref();
-        let source = Source::open(path, &self.store, &mut watch)?;
-        let wanted = source.ports()?;
-        let configurations = source.configurations()?;
-        let entries = source.entries()?;
+        // What follows makes others wait, so that everything is read before.
+        let (wanted, configurations, entries, apart, staged) =
+            source::read(path, &self.store, &mut watch, |source, watch| {
+                let wanted = source.ports()?;
+                let configurations = source.configurations()?;
+                let entries = source.entries()?;
+                let total = entries + wanted.len() as u64;
+                let apart = self.store.apart()?;
+                apart.enlarge_cache()?;
+                let staged = restore::stage(&apart, source, watch, total)?;
+                Ok((wanted, configurations, entries, apart, staged))
+            })?;
         let total = entries + wanted.len() as u64;
-        let apart = self.store.apart()?;
-        apart.enlarge_cache()?;
-        let staged = restore::stage(&apart, &source, &mut watch, total)?;
-        // Everything that needs the source was read: what follows makes others wait.
-        drop(source);
 
         let journal = Journal::new(self);
         let reader = self.store.apart()?;

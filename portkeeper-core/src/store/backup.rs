@@ -228,7 +228,7 @@ fn may_replace(store: &Store, target: &Path) -> Result<bool> {
         Err(error) => Err(file::failed(target, error)),
         Ok(metadata) if !metadata.is_file() => Err(refused(target, "is not a regular file")),
         Ok(_) => {
-            let state = untrusted::open(target)
+            let state = untrusted::open(target, false)
                 .map_err(super::Failure::from)
                 .and_then(|existing| schema::inspect(&existing, target));
             match state {

@@ -8,7 +8,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use super::{failure::refusal, new_file};
@@ -163,6 +163,17 @@ pub(super) fn changes_beside(path: &Path) -> Option<&'static str> {
 pub(super) fn is_younger(path: &Path, age: Duration) -> bool {
     let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
     modified.is_ok_and(|time| time.elapsed().is_ok_and(|elapsed| elapsed < age))
+}
+
+/// What changes when somebody writes a file.
+type Stamp = (u64, Option<SystemTime>);
+
+/// The stamps of the files that have the path with each of the suffixes.
+pub(super) fn stamps<const N: usize>(path: &Path, suffixes: [&str; N]) -> [Option<Stamp>; N] {
+    suffixes.map(|suffix| {
+        let metadata = fs::metadata(companion(path, suffix)).ok()?;
+        Some((metadata.len(), metadata.modified().ok()))
+    })
 }
 
 /// The path of a file that SQLite keeps beside a database, such as its `-wal`.

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     checksum::hexadecimal, failure::refusal, file, generation::Generation, new_file::NewFile,
+    untrusted,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -79,9 +80,7 @@ pub(super) fn claims(path: &Path) -> Option<Purpose> {
 
 /// Whether somebody has it open as a database.
 fn is_used(path: &Path) -> bool {
-    ["-wal", "-shm", "-journal"]
-        .iter()
-        .any(|suffix| file::companion(path, suffix).exists())
+    untrusted::is_in_use(path)
         || path
             .canonicalize()
             .is_ok_and(|path| Generation::is_open_here(&path))
