@@ -211,3 +211,19 @@ fn what_stops_a_wait_reads_through_its_keeper() {
         assert!(matches!(seen, Ok(true)), "{seen:?}");
     });
 }
+
+#[test]
+fn progress_never_runs_backwards() {
+    for (name, operation) in OPERATIONS {
+        let registry = registry();
+        let mut told = Vec::new();
+        let watch = Watch::new(|progress| {
+            told.push((progress.done, progress.total));
+            ControlFlow::Continue(())
+        });
+        operation(&registry.keeper, &registry, watch).unwrap();
+        let is_further = |pair: &[(u64, u64)]| pair[0].0 <= pair[1].0 && pair[0].1 <= pair[1].1;
+        assert!(told.windows(2).all(is_further), "{name}: {told:?}");
+        assert!(told.len() > 1, "{name}: {told:?}");
+    }
+}

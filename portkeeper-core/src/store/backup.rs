@@ -34,15 +34,17 @@ pub(crate) fn write(store: &Store, target: &Path, watch: &mut Watch<'_>) -> Resu
     let replace = may_replace(store, &target)?;
     let temporary = NewFile::beside(&target)?;
     let apart = store.apart()?;
-    let (pages, rows) = apart.read(|db| {
+    let copied = apart.read(|db| {
         let pages: u64 = db.query_row("PRAGMA page_count", (), |row| row.get(0))?;
         // Half of the work is copying, the other half is checking.
         let progress = step(0, pages * 2);
         copy::pages(db, temporary.path(), watch, progress)?;
         Ok((pages, stats::rows(db)?.values().sum()))
-    })?;
-    copy::check(temporary.path(), watch, step(pages, pages * 2))?;
-    seal::put(&temporary, Purpose::Backup)?;
+    });
+    let named = |error| temporary.named(error);
+    let (pages, rows) = copied.map_err(named)?;
+    copy::check(temporary.path(), watch, step(pages, pages * 2)).map_err(named)?;
+    seal::put(&temporary, Purpose::Backup).map_err(named)?;
     let bytes = fs::metadata(temporary.path())
         .map_err(|error| file::failed(&target, error))?
         .len();
@@ -94,8 +96,9 @@ pub(crate) fn beside(reader: &Store, time: &str, watch: &mut Watch<'_>) -> Resul
             continue;
         }
         let temporary = NewFile::beside(&target)?;
-        reader.read(|db| copy::pages(db, temporary.path(), watch, progress))?;
-        seal::put(&temporary, Purpose::Safety)?;
+        let copied = reader.read(|db| copy::pages(db, temporary.path(), watch, progress));
+        let sealed = copied.and_then(|_| seal::put(&temporary, Purpose::Safety));
+        sealed.map_err(|error| temporary.named(error))?;
         if temporary.place(&target, Over::NothingSeen)? {
             return Ok(target);
         }

@@ -36,7 +36,7 @@ pub(super) fn if_missing(path: &Path) -> Result<()> {
     }
     let new = NewFile::beside(path)?;
     write(new.path()).map_err(|error| from_sqlite(error, path))?;
-    new.sync()?;
+    new.sync().map_err(|error| new.named(error))?;
     new.place(path, Over::Nothing)?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::file;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 mod abandoned;
 
@@ -17,6 +17,7 @@ pub(super) use abandoned::remove as remove_abandoned;
 #[derive(Debug)]
 pub(super) struct NewFile {
     path: PathBuf,
+    target: PathBuf,
     /// Locked as long as the process lives that makes the file: what a killed one left is told by that.
     alive: Option<fs::File>,
     placed: bool,
@@ -46,6 +47,7 @@ impl NewFile {
         let _ = abandoned::lock(&file);
         Ok(Self {
             path,
+            target: target.to_owned(),
             alive: Some(file),
             placed: false,
         })
@@ -53,6 +55,31 @@ impl NewFile {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// An error about this file, as one about the file that it was to be: its own name is gone by the time
+    /// that anybody reads the message.
+    pub(super) fn named(&self, error: Error) -> Error {
+        match error {
+            Error::Database {
+                kind,
+                path,
+                reason,
+                source,
+            } if path == self.path => Error::Database {
+                kind,
+                path: self.target.clone(),
+                reason,
+                source,
+            },
+            Error::PermissionDenied { what, source } if what == self.path.display().to_string() => {
+                Error::PermissionDenied {
+                    what: self.target.display().to_string(),
+                    source,
+                }
+            }
+            other => other,
+        }
     }
 
     /// Makes the content survive a power cut. SQLite has closed the file, and nobody else knows it,

@@ -54,7 +54,8 @@ pub(super) fn put(new: &NewFile, purpose: Purpose) -> Result<()> {
 /// Refuses a backup that is not, to the byte, what was written. Tells what it was written for, and
 /// `None` of a file without a seal that still holds.
 ///
-/// A database that somebody has open is not read: closing a descriptor would drop its locks.
+/// One with a log or a journal beside it is a database in use, and one that this process has open is not
+/// read at all: closing a descriptor would drop its locks.
 pub(super) fn check(path: &Path) -> Result<Option<Purpose>> {
     if is_used(path) {
         return Ok(None);
@@ -78,7 +79,7 @@ pub(super) fn claims(path: &Path) -> Option<Purpose> {
     (changes(&mut file).ok()?.as_bytes() == then).then_some(purpose)
 }
 
-/// Whether somebody has it open as a database.
+/// Whether it is a database in use, or open in this process.
 fn is_used(path: &Path) -> bool {
     untrusted::is_in_use(path)
         || path
