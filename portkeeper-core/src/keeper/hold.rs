@@ -157,6 +157,9 @@ impl Keeper {
 }
 
 /// A port that is kept bound until this is dropped; see [`Keeper::hold`].
+///
+/// Dropped by a callback in the middle of an operation, it lets go of the port at once, and the registry
+/// says so when that operation has ended.
 #[derive(Debug)]
 #[must_use = "dropping a hold gives the port up"]
 pub struct Hold {

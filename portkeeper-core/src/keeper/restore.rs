@@ -45,6 +45,10 @@ impl Keeper {
     /// checksum, what was written. `TIME` is later than that of each one before, also where the clock was
     /// set back; backups of one second are numbered.
     ///
+    /// Others read meanwhile, and wait with their writes while that backup is written and the claims are
+    /// brought back: with a million entries of history (232 MB) and two writers, on two busy processors,
+    /// the longest wait was 2.0 s of the 12.9 s that the restore took. The source may be in use, too.
+    ///
     /// The source is not trusted and not changed: nothing in it runs, its checksum, its pages and every
     /// value are checked, and a row that breaks a rule is named (`DATABASE_CORRUPT`). A database that another
     /// program made from the documentation is welcome; one of a newer version is `SCHEMA_TOO_NEW`, and

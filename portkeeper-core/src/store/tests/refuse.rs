@@ -106,7 +106,7 @@ fn files_that_are_no_database() {
         let journal = path.with_file_name("database.db-journal");
         fs::write(&journal, [0xd9; 5_000]).unwrap();
         let file = fs::File::options().write(true).open(journal).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(60))
+        file.set_modified(SystemTime::now() - Duration::from_mins(1))
             .unwrap();
     };
     check(
