@@ -242,6 +242,8 @@ fn a_backup_never_replaces_anything_but_a_backup() {
         ("link", "registry itself"),
         ("new.db", "-wal"),
         ("second.db", "in use"),
+        ("database.db-journal", "SQLite gives to a file of its own"),
+        ("other.db-wal", "SQLite gives to a file of its own"),
     ] {
         let error = registry
             .keeper

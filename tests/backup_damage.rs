@@ -158,3 +158,53 @@ fn a_backup_that_became_a_registry_is_restored_as_it_is_now() {
     let row = registry.keeper.get(22_601).unwrap().unwrap();
     assert_eq!(row.tags, ["new"]);
 }
+
+/// What comes after its end does not hide that a dump was changed, and no statement may come there.
+#[test]
+fn what_is_added_to_a_dump_hides_no_change() {
+    let registry = Registry::filled();
+    let mut whole = Vec::new();
+    registry.keeper.dump(&mut whole, Watch::none()).unwrap();
+    let whole = String::from_utf8(whole).unwrap();
+    let changed = whole.replace("my-app", "my-shop");
+    let above = |text: &str| text.replace("-- sha256", "-- kept by ops\n-- sha256");
+    let below = |text: &str| text.replace("COMMIT;", "/* kept by ops */ commit ;");
+    let script = registry.path("added.sql");
+    let restore = |text: &str| {
+        fs::write(&script, text).unwrap();
+        registry.keeper.restore(&script, Watch::none())
+    };
+    let comment = "\n -- kept by ops\n/* so\n it is */\n";
+    restore(&format!("{whole}{comment}")).unwrap();
+    for text in [
+        format!("{changed}{comment}"),
+        format!("{changed}{comment}COMMIT;"),
+        format!("{changed};"),
+        format!("{changed}-- sha256 {}\n", "0".repeat(64)),
+        above(&changed),
+        above(&whole),
+        below(&changed),
+        format!("{whole}INSERT INTO ports (number, projectName) VALUES (1, 'x');"),
+        format!("{whole}{whole}"),
+    ] {
+        let error = restore(&text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DatabaseCorrupt, "{error}");
+        let message = error.to_string();
+        assert!(
+            message.contains("has changed since") || message.contains("follows its end"),
+            "{message}"
+        );
+    }
+    // In a description it is a text like any other.
+    let quoted = format!("-- sha256 {}\nCOMMIT;\n", "0".repeat(64));
+    raw(
+        registry.keeper.path(),
+        &format!("UPDATE ports SET description = '{quoted}' WHERE number = 22601"),
+    );
+    let mut whole = Vec::new();
+    registry.keeper.dump(&mut whole, Watch::none()).unwrap();
+    let whole = String::from_utf8(whole).unwrap();
+    restore(&whole).unwrap();
+    let foreign = whole.rsplit_once("-- sha256").unwrap().0;
+    restore(&format!("{foreign}COMMIT;\n")).unwrap();
+}

@@ -136,3 +136,55 @@ fn what_a_killed_backup_left_is_removed() {
         assert!(files.contains(&name), "{name}: {files:?}");
     }
 }
+
+/// The clock was ahead once, so that the earlier ones have names of the future.
+#[test]
+fn a_safety_backup_is_kept_although_the_clock_was_ahead() {
+    let registry = Registry::filled();
+    let keeper = &registry.keeper;
+    let backup = registry.backup("b.db");
+    let restore = |port| {
+        reserve(keeper, port, "more");
+        let report = keeper.restore(&backup, Watch::none()).unwrap();
+        report.safety_backup.unwrap()
+    };
+    // Names of ours over something else count for nothing.
+    for round in 1..=12 {
+        let name = format!("database.db.before-restore-20981231T000000Z-{round}");
+        fs::write(registry.path(&name), "somebody's").unwrap();
+    }
+    let first = restore(22_700);
+    assert!(first.exists() && !first.to_string_lossy().contains("2098"));
+    fs::remove_file(first).unwrap();
+    let future = |number| {
+        registry.path(&format!(
+            "database.db.before-restore-20990101T000000Z-{number}"
+        ))
+    };
+    for number in 1..=10 {
+        fs::rename(restore(22_700), future(number)).unwrap();
+    }
+    let next = restore(22_701);
+    assert_eq!(next, future(11));
+    assert!(next.exists() && !future(1).exists() && future(2).exists());
+}
+
+/// The oldest of the safety backups is restored: it is not removed for the new one.
+#[test]
+fn the_source_of_a_restore_stays() {
+    let registry = Registry::filled();
+    let keeper = &registry.keeper;
+    let backup = registry.backup("b.db");
+    let mut written = Vec::new();
+    for round in 0..10 {
+        reserve(keeper, 22_700 + round, "more");
+        let report = keeper.restore(&backup, Watch::none()).unwrap();
+        written.push(report.safety_backup.unwrap());
+    }
+    let link = registry.path("link");
+    std::os::unix::fs::symlink(&written[0], &link).unwrap();
+    let report = keeper.restore(&link, Watch::none()).unwrap();
+    assert!(report.safety_backup.unwrap().exists());
+    assert!(written.iter().all(|path| path.exists()));
+    assert_eq!(safety_backups(&registry).len(), 11);
+}

@@ -7,13 +7,14 @@ mod registry;
 use std::{
     fs,
     ops::ControlFlow,
-    sync::mpsc,
+    sync::{Arc, OnceLock, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
 use portkeeper_core::{
-    ErrorKind, Filter, ImportRequest, Keeper, PruneRequest, ReserveRequest, Result, Watch,
+    ErrorKind, Filter, ImportRequest, Keeper, Options, PortRequest, PruneRequest, ReserveRequest,
+    Result, Status, Strategy, Watch,
 };
 use registry::{Registry, reserve};
 
@@ -141,4 +142,88 @@ fn an_import_leaves_the_keeper_to_its_other_threads() {
         assert!(keeper.get(23_000).unwrap().is_some());
         assert!(fs::exists(registry.path("source.db")).unwrap());
     });
+}
+
+/// What a watch drops in the middle of a transaction is given back after it.
+#[test]
+fn a_guard_that_a_watch_drops_is_given_back() {
+    for in_memory in [false, true] {
+        within_a_minute(move || {
+            let files = registry();
+            let keeper = if in_memory {
+                Keeper::in_memory().unwrap()
+            } else {
+                files.keeper.clone()
+            };
+            let anywhere = |project| {
+                PortRequest::new(project)
+                    .range(20_000..=29_999)
+                    .strategy(Strategy::Random)
+            };
+            let leased = keeper.lease(anywhere("leased")).unwrap();
+            let asked = keeper.request(anywhere("held").role("web")).unwrap();
+            let held = keeper.hold(asked[0].number).unwrap();
+            let ports = [leased.port(), held.port()];
+            let is_held = |keeper: &Keeper| {
+                let row = keeper.get(ports[1]).unwrap().unwrap();
+                row.lease.is_some_and(|lease| lease.held)
+            };
+            assert!(is_held(&keeper));
+            let mut guards = Some((leased, held));
+            let watch = Watch::new(|progress| {
+                if progress.total > 0 {
+                    guards = None;
+                }
+                ControlFlow::Continue(())
+            });
+            keeper.import(ImportRequest::json(IMPORTED), watch).unwrap();
+            assert!(guards.is_none());
+            assert!(keeper.get(23_000).unwrap().is_some());
+            let row = keeper.get(ports[0]).unwrap().unwrap();
+            assert_eq!(row.status, Status::Free, "in memory: {in_memory}");
+            assert!(!is_held(&keeper), "in memory: {in_memory}");
+        });
+    }
+}
+
+/// While an operation waits for other writers, it is in the middle of nothing.
+#[test]
+fn what_stops_a_wait_reads_through_its_keeper() {
+    within_a_minute(|| {
+        let registry = Registry::filled();
+        let keeper = Options::new()
+            .path(registry.keeper.path())
+            .busy_timeout(Duration::from_millis(200))
+            .open()
+            .unwrap();
+        let seen: Arc<OnceLock<Result<bool>>> = Arc::default();
+        let (reader, answer) = (keeper.clone(), Arc::clone(&seen));
+        let waiting = keeper.interruptible(move || {
+            answer.get_or_init(|| reader.get(22_600).map(|row| row.is_some()));
+            false
+        });
+        let other = rusqlite::Connection::open(registry.keeper.path()).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let claim = ReserveRequest::new("waits").adopt(true);
+        let error = waiting.reserve(22_700, claim).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DatabaseBusy, "{error}");
+        let seen = seen.get().expect("the wait asked");
+        assert!(matches!(seen, Ok(true)), "{seen:?}");
+    });
+}
+
+#[test]
+fn progress_never_runs_backwards() {
+    for (name, operation) in OPERATIONS {
+        let registry = registry();
+        let mut told = Vec::new();
+        let watch = Watch::new(|progress| {
+            told.push((progress.done, progress.total));
+            ControlFlow::Continue(())
+        });
+        operation(&registry.keeper, &registry, watch).unwrap();
+        let is_further = |pair: &[(u64, u64)]| pair[0].0 <= pair[1].0 && pair[0].1 <= pair[1].1;
+        assert!(told.windows(2).all(is_further), "{name}: {told:?}");
+        assert!(told.len() > 1, "{name}: {told:?}");
+    }
 }

@@ -299,6 +299,21 @@ impl Store {
         })
     }
 
+    /// Does what writes here when nothing that this thread is in the middle of forbids it: at once, or as
+    /// soon as that has ended.
+    pub(crate) fn soon(&self, job: impl FnOnce() + 'static) {
+        within::soon(self.generation(), job);
+    }
+
+    /// The place of this process's connection.
+    fn generation(&self) -> &Arc<Generation> {
+        match self.opened.location {
+            // A private copy of the memory is all that a forked child needs.
+            Location::Memory => &self.opened.generations,
+            Location::File(_) | Location::Unchecked(_) => self.opened.generations.of_this_process(),
+        }
+    }
+
     /// Calls `operation` with this process's connection until the database is not busy. The
     /// connection is free for other threads between two calls.
     fn attempts<T>(
@@ -307,15 +322,11 @@ impl Store {
         mut operation: impl FnMut(&mut Link) -> Result<T, Failure>,
     ) -> Result<T> {
         let patience = self.patience();
-        let generations = &self.opened.generations;
-        let generation = match self.opened.location {
-            // A private copy of the memory is all that a forked child needs.
-            Location::Memory => generations,
-            Location::File(_) | Location::Unchecked(_) => generations.of_this_process(),
-        };
-        let _within = Within::begin(generation, access == Access::Write)?;
+        let generation = self.generation();
         patience
             .retry(|| {
+                // Not while it waits: what stops a wait may use the keeper.
+                let _within = Within::begin(generation, access == Access::Write)?;
                 let _inside = still::enter();
                 let mut guard = generation.lock();
                 let link = match &mut *guard {

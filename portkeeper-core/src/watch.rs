@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 pub struct Progress {
     /// What is done, such as `backup`.
     pub operation: &'static str,
-    /// Units that are done.
+    /// Units that are done; never fewer than were told before.
     pub done: u64,
     /// All units, as far as they are known; grows when there turn out to be more.
     pub total: u64,
@@ -18,7 +18,10 @@ pub struct Progress {
 /// Follows a long operation, and may stop it.
 ///
 /// The callback may read through the same keeper. A write would wait for the end of an operation that
-/// writes itself, and is then `UNSUPPORTED`; of a registry in memory, so is every use.
+/// writes itself, and is then `UNSUPPORTED`; of a registry in memory, so is every use. A
+/// [`Lease`](crate::Lease) or [`Hold`](crate::Hold) that it drops is given back after the operation. Other
+/// threads wait for an operation on a registry in memory as they do for each other, so that a callback
+/// must not wait for them.
 ///
 /// ```
 /// use std::ops::ControlFlow;
@@ -34,6 +37,8 @@ pub struct Progress {
 #[derive(Default)]
 pub struct Watch<'a> {
     callback: Option<Box<dyn FnMut(Progress) -> ControlFlow<()> + 'a>>,
+    /// What was told last.
+    told: Option<Progress>,
 }
 
 impl<'a> Watch<'a> {
@@ -46,6 +51,7 @@ impl<'a> Watch<'a> {
     pub fn new(callback: impl FnMut(Progress) -> ControlFlow<()> + 'a) -> Self {
         Self {
             callback: Some(Box::new(callback)),
+            ..Self::default()
         }
     }
 
@@ -59,11 +65,16 @@ impl<'a> Watch<'a> {
         let Some(callback) = &mut self.callback else {
             return Ok(());
         };
+        // What is begun anew, or turns out to be more, does not run backwards.
+        let told = self.told.filter(|told| told.operation == operation);
+        let done = told.map_or(done, |told| done.max(told.done));
+        let total = told.map_or(total, |told| total.max(told.total)).max(done);
         let progress = Progress {
             operation,
             done,
             total,
         };
+        self.told = Some(progress);
         match callback(progress) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Error::Cancelled(operation)),

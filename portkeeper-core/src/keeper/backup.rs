@@ -14,13 +14,14 @@ impl Keeper {
     /// user alone, and is a single file. [`restore`](Self::restore) brings it back, whatever its size.
     ///
     /// It ends with a checksum of itself, after the last page, where SQLite does not read: a restore
-    /// refuses a backup of which any byte has changed. Once a program opens the file as a database and
+    /// brings it back as it was written, or refuses it. Once a program opens the file as a database and
     /// writes to it, it is a database like any other, and the checksum says nothing any more.
     ///
     /// An earlier backup at `path` is replaced, at once and as a whole. Anything else there stays as it
     /// is, and so does the registry itself: `INVALID_INPUT`. A backup that is stopped or fails leaves
     /// what was there. A process that is killed meanwhile may leave a file `.NAME.….tmp` behind; the next
-    /// backup of that name removes it once it is a minute old, if no living process has it locked (Linux).
+    /// backup of that name removes it once it is a minute old, if no living process has it locked (Linux,
+    /// on a disk of its own, not of another machine).
     ///
     /// ```
     /// use portkeeper_core::{Keeper, ReserveRequest, Watch};

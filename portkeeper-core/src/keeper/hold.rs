@@ -157,6 +157,9 @@ impl Keeper {
 }
 
 /// A port that is kept bound until this is dropped; see [`Keeper::hold`].
+///
+/// Dropped by a callback in the middle of an operation, it lets go of the port at once, and the registry
+/// says so when that operation has ended.
 #[derive(Debug)]
 #[must_use = "dropping a hold gives the port up"]
 pub struct Hold {
@@ -210,8 +213,15 @@ impl Drop for Hold {
         drop(self.socket.take());
         // In a forked child this is a copy.
         if self.pid == std::process::id() {
-            // Nobody can be told here. What is left, the next sweep after this process ends.
-            let _ = self.keeper.end_hold(self.port, &self.lease, self.was_mine);
+            let (keeper, pid) = (self.keeper.clone(), self.pid);
+            let (port, was_mine) = (self.port, self.was_mine);
+            let lease = std::mem::take(&mut self.lease);
+            self.keeper.store.soon(move || {
+                if pid == std::process::id() {
+                    // Nobody can be told here. What is left, the next sweep after this process ends.
+                    let _ = keeper.end_hold(port, &lease, was_mine);
+                }
+            });
         }
     }
 }

@@ -122,6 +122,9 @@ impl Keeper {
 }
 
 /// Leased ports, released when it is dropped; see [`Keeper::lease`].
+///
+/// Dropped by a callback in the middle of an operation, such as a [`Watch`](crate::Watch), it releases
+/// them when that operation has ended.
 #[derive(Debug)]
 #[must_use = "dropping a lease releases its ports"]
 pub struct Lease {
@@ -202,8 +205,14 @@ impl Drop for Lease {
     fn drop(&mut self) {
         // In a forked child the guard is a copy: the lease is the parent's.
         if !self.reservations.is_empty() && self.pid == std::process::id() {
-            // Nobody can be told here. What is left, the next sweep after this process ends.
-            let _ = self.keeper.end_leases(&self.reservations);
+            let reservations = std::mem::take(&mut self.reservations);
+            let (keeper, pid) = (self.keeper.clone(), self.pid);
+            self.keeper.store.soon(move || {
+                if pid == std::process::id() {
+                    // Nobody can be told here. What is left, the next sweep after this process ends.
+                    let _ = keeper.end_leases(&reservations);
+                }
+            });
         }
     }
 }

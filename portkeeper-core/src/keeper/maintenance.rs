@@ -53,7 +53,8 @@ impl Keeper {
     /// its queries go by (`VACUUM`, `ANALYZE`).
     ///
     /// Other processes read meanwhile and wait with their writes, about a second for a million entries
-    /// of history. One that is stopped leaves the database as it was.
+    /// of history. One that is stopped leaves the database as it was, or, when it counts already, without
+    /// the gaps.
     ///
     /// ```
     /// # let keeper = portkeeper_core::Keeper::in_memory()?;

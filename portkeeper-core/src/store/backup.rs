@@ -4,7 +4,7 @@ use std::{fs, io, path::Path, path::PathBuf};
 
 use super::{
     Store, copy, file,
-    new_file::{NewFile, remove_abandoned},
+    new_file::{NewFile, Over, remove_abandoned},
     schema,
     seal::{self, Purpose},
     stats, untrusted,
@@ -34,21 +34,28 @@ pub(crate) fn write(store: &Store, target: &Path, watch: &mut Watch<'_>) -> Resu
     let replace = may_replace(store, &target)?;
     let temporary = NewFile::beside(&target)?;
     let apart = store.apart()?;
-    let (pages, rows) = apart.read(|db| {
+    let copied = apart.read(|db| {
         let pages: u64 = db.query_row("PRAGMA page_count", (), |row| row.get(0))?;
         // Half of the work is copying, the other half is checking.
         let progress = step(0, pages * 2);
         copy::pages(db, temporary.path(), watch, progress)?;
         Ok((pages, stats::rows(db)?.values().sum()))
-    })?;
-    copy::check(temporary.path(), watch, step(pages, pages * 2))?;
-    seal::put(&temporary, Purpose::Backup)?;
+    });
+    let named = |error| temporary.named(error);
+    let (pages, rows) = copied.map_err(named)?;
+    copy::check(temporary.path(), watch, step(pages, pages * 2)).map_err(named)?;
+    seal::put(&temporary, Purpose::Backup).map_err(named)?;
     let bytes = fs::metadata(temporary.path())
         .map_err(|error| file::failed(&target, error))?
         .len();
     // From here on the backup is there: this is the last moment to stop it.
     watch.report(OPERATION, pages * 2, pages * 2)?;
-    if !temporary.place(&target, replace)? {
+    let over = if replace {
+        Over::Earlier
+    } else {
+        Over::NothingSeen
+    };
+    if !temporary.place(&target, over)? {
         return Err(refused(&target, "was made by somebody else meanwhile"));
     }
     Ok(BackupReport {
@@ -72,16 +79,14 @@ pub(crate) fn beside(reader: &Store, time: &str, watch: &mut Watch<'_>) -> Resul
     let name = reader.path().file_name().unwrap_or_default();
     let name = name.to_string_lossy();
     remove_abandoned(reader.path(), |stem| SafetyName::of(stem, &name).is_some());
-    // Never a name that was another backup's of this second, though that may be gone: names are in the
-    // order of time.
-    let others = safety_backups(reader.path())
-        .into_iter()
-        .map(|(name, _)| name);
-    let last = others
-        .filter(|name| name.0 == time)
-        .map(|name| name.1)
-        .max();
-    for attempt in last.unwrap_or_default() + 1.. {
+    // Names are in the order in which they were given, also where the clock was ahead, or where the
+    // others of this second are gone.
+    let last = safety_backups(reader.path()).pop().map(|(name, _)| name);
+    let (time, last) = match last {
+        Some(SafetyName(latest, attempt)) if latest >= time => (latest, attempt),
+        _ => (time, 0),
+    };
+    for attempt in last + 1.. {
         let mut suffix = format!("{SAFETY}{time}");
         if attempt > 1 {
             suffix = format!("{suffix}-{attempt}");
@@ -91,9 +96,10 @@ pub(crate) fn beside(reader: &Store, time: &str, watch: &mut Watch<'_>) -> Resul
             continue;
         }
         let temporary = NewFile::beside(&target)?;
-        reader.read(|db| copy::pages(db, temporary.path(), watch, progress))?;
-        seal::put(&temporary, Purpose::Safety)?;
-        if temporary.place(&target, false)? {
+        let copied = reader.read(|db| copy::pages(db, temporary.path(), watch, progress));
+        let sealed = copied.and_then(|_| seal::put(&temporary, Purpose::Safety));
+        sealed.map_err(|error| temporary.named(error))?;
+        if temporary.place(&target, Over::NothingSeen)? {
             return Ok(target);
         }
     }
@@ -101,22 +107,24 @@ pub(crate) fn beside(reader: &Store, time: &str, watch: &mut Watch<'_>) -> Resul
 }
 
 /// Removes safety backups beyond the newest [`KEPT`], of those that are, by name and seal, what
-/// [`beside`] wrote.
-pub(crate) fn forget_old(store: &Store) {
+/// [`beside`] wrote; never one of `needed`.
+pub(crate) fn forget_old(store: &Store, needed: &[&Path]) {
     if !store.is_shared() {
         return;
     }
     let backups = safety_backups(store.path());
     let old = backups.len().saturating_sub(KEPT);
     for (_, path) in backups.into_iter().take(old) {
-        if matches!(seal::check(&path), Ok(Some(Purpose::Safety))) {
+        let is_needed = needed.iter().any(|needed| file::is_same(needed, &path));
+        if !is_needed && matches!(seal::check(&path), Ok(Some(Purpose::Safety))) {
             // One that cannot be removed is in nobody's way.
             let _ = fs::remove_file(path);
         }
     }
 }
 
-/// The files beside a database that have the name of a safety backup, the oldest first.
+/// The files beside a database that have the name and the seal of a safety backup, the oldest first.
+/// Whether the seal is right is left open, which takes reading the whole file.
 fn safety_backups(database: &Path) -> Vec<(SafetyName, PathBuf)> {
     let name = database.file_name().unwrap_or_default().to_string_lossy();
     let entries = database
@@ -131,6 +139,7 @@ fn safety_backups(database: &Path) -> Vec<(SafetyName, PathBuf)> {
             let safety = SafetyName::of(entry.file_name().to_str()?, &name)?;
             Some((safety, entry.path()))
         })
+        .filter(|(_, path)| seal::claims(path) == Some(Purpose::Safety))
         .collect();
     backups.sort();
     backups
@@ -143,14 +152,13 @@ struct SafetyName(String, u32);
 impl SafetyName {
     fn of(file: &str, database: &str) -> Option<Self> {
         let rest = file.strip_prefix(database)?.strip_prefix(SAFETY)?;
-        let (time, attempt) = match rest.split_once('-') {
-            Some((time, attempt)) => (time, attempt.parse().ok()?),
-            None => (rest, 1),
-        };
-        let is_time = time.len() == "20240120T103000Z".len()
-            && time
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || b"TZ".contains(&byte));
+        let (time, attempt) = rest.split_once('-').unwrap_or((rest, "1"));
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        // Nine digits fit, and so does the next number.
+        let attempt = Some(attempt).filter(|text| text.len() <= 9 && is_number(text))?;
+        let attempt = attempt.parse().ok()?;
+        let (date, clock) = time.strip_suffix('Z')?.split_once('T')?;
+        let is_time = (date.len(), clock.len()) == (8, 6) && is_number(date) && is_number(clock);
         is_time.then(|| Self(time.to_owned(), attempt))
     }
 }
@@ -188,6 +196,16 @@ fn resolve(path: &Path) -> Result<PathBuf> {
     }
 }
 
+/// The database beside which SQLite would make and remove a file of this name.
+fn log_of(target: &Path) -> Option<PathBuf> {
+    let name = target.file_name()?.to_str()?;
+    let database = ["-wal", "-shm", "-journal"]
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix))?;
+    let database = target.with_file_name(database);
+    database.is_file().then_some(database)
+}
+
 /// Whether there is an earlier backup in the place; an error if it is anything else.
 fn may_replace(store: &Store, target: &Path) -> Result<bool> {
     if store.is_shared() && file::is_same(store.path(), target) {
@@ -201,12 +219,19 @@ fn may_replace(store: &Store, target: &Path) -> Result<bool> {
             return Err(refused(target, &reason));
         }
     }
+    if let Some(database) = log_of(target) {
+        let reason = format!(
+            "is a name that SQLite gives to a file of its own beside {}, and removes",
+            database.display()
+        );
+        return Err(refused(target, &reason));
+    }
     match fs::metadata(target) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(file::failed(target, error)),
         Ok(metadata) if !metadata.is_file() => Err(refused(target, "is not a regular file")),
         Ok(_) => {
-            let state = untrusted::open(target)
+            let state = untrusted::open(target, false)
                 .map_err(super::Failure::from)
                 .and_then(|existing| schema::inspect(&existing, target));
             match state {

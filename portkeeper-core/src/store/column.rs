@@ -19,10 +19,10 @@ pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Stri
 
 /// What an entry of the history says happened; the table knows no other word.
 pub(super) fn action(row: &Row<'_>, column: usize) -> rusqlite::Result<Action> {
-    Ok(match row.get_ref(column)?.as_str()? {
-        "released" => Action::Released,
-        "in-use" => Action::InUse,
-        "killed" => Action::Killed,
+    Ok(match text(row, column)?.as_deref() {
+        Some("released") => Action::Released,
+        Some("in-use") => Action::InUse,
+        Some("killed") => Action::Killed,
         _ => Action::Reserved,
     })
 }

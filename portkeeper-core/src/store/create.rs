@@ -3,7 +3,7 @@
 //! It gets its name when it is a database already, though an empty one. So a file of no bytes under that
 //! name is never one that somebody is just making: it was a registry, and what it held is lost.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
@@ -12,7 +12,7 @@ use super::{
     failure::{from_sqlite, refusal},
     file,
     migrate::APPLICATION_ID,
-    new_file::NewFile,
+    new_file::{NewFile, Over},
     retry::Patience,
 };
 use crate::error::{ErrorKind, Result};
@@ -27,25 +27,33 @@ pub(super) fn if_missing(path: &Path) -> Result<()> {
     }
     // SQLite would take the log of the lost database for that of the new one. It never removes a
     // database, so that the log cannot be one that is just being left.
-    if file::log_size(path) > 0 && is_missing() {
-        return Err(refusal(
-            ErrorKind::DatabaseCorrupt,
-            path,
-            "it is missing, while its log of changes (-wal) is there: bring the database back, or \
-             remove the log to begin anew",
-        ));
+    if let Some(left) = file::changes_beside(path).filter(|_| is_missing()) {
+        let reason = format!(
+            "it is missing, while its {left} is there: bring the database back, or remove that file to \
+             begin anew"
+        );
+        return Err(refusal(ErrorKind::DatabaseCorrupt, path, reason));
     }
     let new = NewFile::beside(path)?;
     write(new.path()).map_err(|error| from_sqlite(error, path))?;
-    new.sync()?;
-    new.place(path, false)?;
+    new.sync().map_err(|error| new.named(error))?;
+    new.place(path, Over::Nothing)?;
     Ok(())
 }
 
+/// How old the journal of an empty file may be that somebody is just filling.
+const FILLING: Duration = Duration::from_secs(1);
+
 /// Waits for another program that holds the lock of a file of no bytes: it is about to fill it.
 pub(super) fn wait_for_maker(path: &Path, patience: &Patience) -> Result<(), Failure> {
-    let is_empty = fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0);
-    if !is_empty || file::log_size(path) > 0 {
+    let is_empty = || fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0);
+    while is_empty() && file::changes_beside(path).is_some() {
+        // To lock an empty file is to lose its journal, with which somebody may bring the database back.
+        if !file::is_younger(&file::companion(path, "-journal"), FILLING) || !patience.pause()? {
+            return Ok(());
+        }
+    }
+    if !is_empty() {
         return Ok(());
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;

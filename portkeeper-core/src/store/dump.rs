@@ -36,6 +36,8 @@ pub(crate) fn write(store: &Store, out: &mut dyn Write, watch: &mut Watch<'_>) -
     let apart = store.apart()?;
     let mut begun = false;
     apart.read(|db| {
+        // Begins the snapshot, and may have to wait; from here on nothing is busy.
+        db.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
         // Half a text cannot be taken back.
         if std::mem::replace(&mut begun, true) {
             let reason = "it became busy while it was dumped";

@@ -8,10 +8,10 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use super::failure::refusal;
+use super::{failure::refusal, new_file};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How often, and how long after another, a state is looked at that is normal for a moment.
@@ -70,6 +70,10 @@ pub(super) fn examine(path: &Path) -> Result<Identity> {
         thread::sleep(PAUSE);
         metadata = fs::metadata(path).map_err(|error| failed(path, error))?;
     }
+    if metadata.is_file() && links(&metadata) > 1 {
+        new_file::remove_first_name(path);
+        metadata = fs::metadata(path).map_err(|error| failed(path, error))?;
+    }
     let refused = |reason: &str| Err(refusal(ErrorKind::DatabaseError, path, reason));
     if metadata.is_dir() {
         return refused("it is a directory");
@@ -84,11 +88,13 @@ pub(super) fn examine(path: &Path) -> Result<Identity> {
     }
     check_access(path)?;
     if metadata.len() == 0 {
-        let reason = if log_size(path) > 0 {
-            "it is empty, while a log of changes (-wal) lies beside it"
-        } else {
-            "it is empty, which no registry ever is: restore a backup into a new registry, or remove \
-             the file to begin anew"
+        let reason = match changes_beside(path) {
+            Some(left) => format!("it is empty, while a {left} lies beside it"),
+            None => {
+                "it is empty, which no registry ever is: restore a backup into a new registry, or \
+                     remove the file to begin anew"
+                    .to_owned()
+            }
         };
         return Err(refusal(ErrorKind::DatabaseCorrupt, path, reason));
     }
@@ -138,6 +144,36 @@ pub(super) fn check_unchanged(path: &Path, opened: &Identity) -> Result<()> {
 /// Bytes in the write-ahead log; 0 when there is none.
 pub(super) fn log_size(path: &Path) -> u64 {
     fs::metadata(companion(path, "-wal")).map_or(0, |metadata| metadata.len())
+}
+
+/// What SQLite would apply to whatever database has the path, in words; `None` when there is nothing.
+pub(super) fn changes_beside(path: &Path) -> Option<&'static str> {
+    let has_content =
+        |suffix| fs::metadata(companion(path, suffix)).is_ok_and(|metadata| metadata.len() > 0);
+    if has_content("-wal") {
+        Some("log of changes (-wal)")
+    } else if has_content("-journal") {
+        Some("journal of an unfinished change (-journal)")
+    } else {
+        None
+    }
+}
+
+/// Whether a file is there that was written less than `age` ago.
+pub(super) fn is_younger(path: &Path, age: Duration) -> bool {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|time| time.elapsed().is_ok_and(|elapsed| elapsed < age))
+}
+
+/// What changes when somebody writes a file.
+type Stamp = (u64, Option<SystemTime>);
+
+/// The stamps of the files that have the path with each of the suffixes.
+pub(super) fn stamps<const N: usize>(path: &Path, suffixes: [&str; N]) -> [Option<Stamp>; N] {
+    suffixes.map(|suffix| {
+        let metadata = fs::metadata(companion(path, suffix)).ok()?;
+        Some((metadata.len(), metadata.modified().ok()))
+    })
 }
 
 /// The path of a file that SQLite keeps beside a database, such as its `-wal`.

@@ -95,7 +95,12 @@ impl Generation {
 
     /// Whether both lead to one file.
     pub(super) fn is_of(&self, other: &Self) -> bool {
-        self.path == other.path && self.path != Path::new(super::MEMORY)
+        self.path == other.path && !self.is_in_memory()
+    }
+
+    /// Whether there is no file.
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.path == Path::new(super::MEMORY)
     }
 
     /// Closes the connection of this process. What was inherited stays in the list, for the next
@@ -148,7 +153,7 @@ impl Generation {
 /// A generation is dropped by the process that made it, or not at all; this holds if that ever changes.
 impl Drop for Generation {
     fn drop(&mut self) {
-        if self.path != Path::new(super::MEMORY) && !self.is_of_this_process() {
+        if !self.is_in_memory() && !self.is_of_this_process() {
             let link = self.link.get_mut().unwrap_or_else(PoisonError::into_inner);
             mem::forget(link.take());
         }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
 
+use super::column;
 use crate::model::{LeaseTerms, timestamp};
 
 /// Gives the claim on `port` this lease in the place of any other.
@@ -76,6 +77,8 @@ pub(crate) fn roles(db: &Connection, project: &str) -> rusqlite::Result<Vec<(Str
     const SQL: &str = "SELECT l.role, l.port FROM ports p JOIN leases l ON l.port = p.number \
          WHERE p.projectName = ?1 AND p.status <> 'free' AND l.role IS NOT NULL ORDER BY l.port";
     let mut statement = db.prepare_cached(SQL)?;
-    let rows = statement.query_map([project], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = statement.query_map([project], |row| {
+        Ok((column::text(row, 0)?.unwrap_or_default(), row.get(1)?))
+    })?;
     rows.collect()
 }

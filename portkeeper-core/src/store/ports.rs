@@ -6,7 +6,7 @@
 use std::{collections::HashSet, ops::RangeInclusive};
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Row, ToSql, params};
+use rusqlite::{Connection, Row, ToSql, params, types::ValueRef};
 use serde_json::{Map, Value};
 
 use super::column;
@@ -235,7 +235,7 @@ fn reservation(row: &Row<'_>) -> rusqlite::Result<Reservation> {
 }
 
 fn lease(row: &Row<'_>) -> rusqlite::Result<Option<LeaseTerms>> {
-    let Some(id) = row.get::<_, Option<String>>(12)? else {
+    let Some(id) = column::text(row, 12)? else {
         return Ok(None);
     };
     let owner = match column::pid(row, 14)? {
@@ -243,25 +243,27 @@ fn lease(row: &Row<'_>) -> rusqlite::Result<Option<LeaseTerms>> {
         Some(pid) => Some(ProcessIdentity {
             pid,
             start: unsigned(row, 15)?,
-            boot: row.get::<_, Option<String>>(16)?.unwrap_or_default(),
+            boot: column::text(row, 16)?.unwrap_or_default(),
             namespace: unsigned(row, 17)?,
             pidfd: unsigned(row, 18)?,
         }),
     };
     Ok(Some(LeaseTerms {
         id,
-        role: row.get(13)?,
+        role: column::text(row, 13)?,
         owner,
-        held: row.get(19)?,
-        borrowed: row.get(21)?,
+        held: column::flag(row, 19)?,
+        borrowed: column::flag(row, 21)?,
         expires_at: time(row, 20)?,
     }))
 }
 
 /// SQLite's integers are signed; what is unsigned here is stored with the same bits.
 fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    let value: Option<i64> = row.get(column)?;
-    Ok(value.unwrap_or_default().cast_unsigned())
+    Ok(match row.get_ref(column)? {
+        ValueRef::Integer(number) => number.cast_unsigned(),
+        _ => 0,
+    })
 }
 
 /// A timestamp that does not parse counts as absent.
@@ -271,11 +273,11 @@ fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<DateTime<Utc>>>
 }
 
 fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {
-    match row.get_ref(column)?.as_str()? {
-        "reserved" => Ok(Status::Reserved),
-        "in-use" => Ok(Status::InUse),
-        _ => Ok(Status::Free),
-    }
+    Ok(match column::text(row, column)?.as_deref() {
+        Some("reserved") => Status::Reserved,
+        Some("in-use") => Status::InUse,
+        _ => Status::Free,
+    })
 }
 
 /// The strings of a JSON array; another tool may have put other values between them.

@@ -7,7 +7,7 @@ use std::{
     fs::{self, File},
     io::{ErrorKind as Io, Read},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
@@ -27,6 +27,9 @@ const ATTEMPTS: u32 = 20;
 const MAX_VALUE_BYTES: i32 = 1 << 20;
 /// How long to wait for the predecessor's writers.
 const WRITERS: Duration = Duration::from_secs(10);
+
+/// What others change when they write.
+const FILES: [&str; 3] = ["", "-wal", "-shm"];
 
 /// How the file can be read without leaving a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,9 +52,6 @@ impl Way {
     }
 }
 
-/// What changes when somebody writes a file.
-type Stamp = (u64, Option<SystemTime>);
-
 /// Reads the claims in the database at `path`.
 pub(crate) fn read(path: &Path, now: DateTime<Utc>) -> Result<Document> {
     let path = path
@@ -70,12 +70,12 @@ pub(crate) fn read(path: &Path, now: DateTime<Utc>) -> Result<Document> {
         "other writers changed it each time that it was read",
     ));
     for _ in 0..ATTEMPTS {
-        let before = stamps(&path);
+        let before = file::stamps(&path, FILES);
         let way = way(&path)?;
         let document = read_in(way, &path, now);
         // What was read under a lock is one state. Anything else counts, and so does a failure, when
         // nobody has written or closed the files meanwhile.
-        if (document.is_ok() && !way.is_unlocked()) || before == stamps(&path) {
+        if (document.is_ok() && !way.is_unlocked()) || before == file::stamps(&path, FILES) {
             return document;
         }
         if !way.is_unlocked() {
@@ -162,18 +162,6 @@ fn way(path: &Path) -> Result<Way> {
     } else {
         Way::Alone
     })
-}
-
-fn stamps(path: &Path) -> [Option<Stamp>; 3] {
-    let stamp = |path: &Path| {
-        let metadata = fs::metadata(path).ok()?;
-        Some((metadata.len(), metadata.modified().ok()))
-    };
-    [
-        stamp(path),
-        stamp(&beside(path, "-wal")),
-        stamp(&beside(path, "-shm")),
-    ]
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -219,13 +219,20 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
-    /// Whether equal rows are equal in these texts too, which they are where both can be read.
+    /// Whether equal rows are equal in these texts too: in what no row has, such as a number among the
+    /// tags, and in what nothing here can read.
     pub(crate) fn are_like(&self, other: &Self) -> bool {
-        let is_read = |text: &Option<String>| {
-            let text = text.as_deref().unwrap_or("null");
-            serde_json::from_str::<serde_json::Value>(text).is_ok()
+        use serde_json::Value;
+        // Nothing is written in more than one way.
+        let value = |text: &Option<String>| match text.as_deref().map(serde_json::from_str) {
+            None => Some(Value::Null),
+            Some(Ok(Value::Array(values))) if values.is_empty() => Some(Value::Null),
+            Some(Ok(Value::Object(values))) if values.is_empty() => Some(Value::Null),
+            Some(value) => value.ok(),
         };
-        let alike = |left, right| left == right || (is_read(left) && is_read(right));
+        let alike = |left, right| {
+            left == right || value(left).is_some_and(|left| Some(left) == value(right))
+        };
         alike(&self.tags, &other.tags) && alike(&self.metadata, &other.metadata)
     }
 

@@ -102,22 +102,63 @@ pub(super) fn load(
     Ok(private)
 }
 
-/// Refuses a text that is not the one that was written. One without a checksum is another program's.
+/// Refuses a text that is not the one that was written, wherever it was changed. One without a checksum
+/// is another program's.
 fn check_sum(path: &Path, text: &str) -> Result<(), Failure> {
-    let Some((script, last)) = text.rsplit_once(CHECKSUM) else {
-        return Ok(());
-    };
-    // Nothing but the end follows it; within a row it would be somebody's description.
-    let (sum, rest) = last.split_once('\n').unwrap_or_default();
-    if rest.trim() != "COMMIT;" || sum.trim() == sha256(script.as_bytes()) {
+    if !text.contains(CHECKSUM) {
         return Ok(());
     }
-    let reason = format!(
-        "it is not what was written: this dump has changed since. Remove its line {:?} to restore it as \
-         it is",
-        CHECKSUM.trim_end()
-    );
-    Err(refusal(ErrorKind::DatabaseCorrupt, path, reason).into())
+    let mut rest = text;
+    while !rest.is_empty() {
+        let before = text.len() - rest.len();
+        let (statement, next) = split(rest);
+        rest = next;
+        // The checksum is a comment before the end of the transaction; within a row it would be
+        // somebody's description.
+        let command = skip_comments(statement);
+        let comments = &statement[..statement.len() - command.len()];
+        let Some(at) = comments.rfind(CHECKSUM) else {
+            continue;
+        };
+        let word = command.split(|letter: char| !letter.is_ascii_alphabetic());
+        let word = word.into_iter().next().unwrap_or_default();
+        if !["COMMIT", "END"]
+            .iter()
+            .any(|end| end.eq_ignore_ascii_case(word))
+        {
+            continue;
+        }
+        let sum = comments[at + CHECKSUM.len()..].lines().next();
+        if sum.map(str::trim) != Some(&sha256(&text.as_bytes()[..before + at])) {
+            let reason = format!(
+                "it is not what was written: this dump has changed since. Remove its line {:?} to \
+                 restore it as it is",
+                CHECKSUM.trim_end()
+            );
+            return Err(refusal(ErrorKind::DatabaseCorrupt, path, reason).into());
+        }
+        let added = skip_comments(rest);
+        if !added.is_empty() {
+            let reason = format!("something follows its end: {}", shown(added));
+            return Err(refusal(ErrorKind::DatabaseCorrupt, path, reason).into());
+        }
+    }
+    Ok(())
+}
+
+/// What comes after white space and comments.
+fn skip_comments(mut text: &str) -> &str {
+    loop {
+        text = text.trim_start();
+        let end = if text.starts_with("--") {
+            text.find('\n').map(|end| end + 1)
+        } else if text.starts_with("/*") {
+            text.find("*/").map(|end| end + 2)
+        } else {
+            return text;
+        };
+        text = end.map_or("", |end| &text[end..]);
+    }
 }
 
 fn refused(path: &Path, statement: &str, error: &rusqlite::Error) -> Error {

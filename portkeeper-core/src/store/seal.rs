@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     checksum::hexadecimal, failure::refusal, file, generation::Generation, new_file::NewFile,
+    untrusted,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -53,15 +54,10 @@ pub(super) fn put(new: &NewFile, purpose: Purpose) -> Result<()> {
 /// Refuses a backup that is not, to the byte, what was written. Tells what it was written for, and
 /// `None` of a file without a seal that still holds.
 ///
-/// A database that somebody has open is not read: closing a descriptor would drop its locks.
+/// One with a log or a journal beside it is a database in use, and one that this process has open is not
+/// read at all: closing a descriptor would drop its locks.
 pub(super) fn check(path: &Path) -> Result<Option<Purpose>> {
-    let is_used = ["-wal", "-shm", "-journal"]
-        .iter()
-        .any(|suffix| file::companion(path, suffix).exists())
-        || path
-            .canonicalize()
-            .is_ok_and(|path| Generation::is_open_here(&path));
-    if is_used {
+    if is_used(path) {
         return Ok(None);
     }
     match read(path).map_err(|error| file::failed(path, error))? {
@@ -69,6 +65,26 @@ pub(super) fn check(path: &Path) -> Result<Option<Purpose>> {
         Found::Whole(purpose) => Ok(Some(purpose)),
         Found::Broken => Err(changed(path)),
     }
+}
+
+/// What a file says that it was written for. Only its first and last bytes are read, so that it need
+/// not be whole.
+pub(super) fn claims(path: &Path) -> Option<Purpose> {
+    if is_used(path) {
+        return None;
+    }
+    let mut file = fs::File::open(path).ok()?;
+    let (_, text) = last(&mut file).ok()??;
+    let (purpose, then) = meaning(&text)?;
+    (changes(&mut file).ok()?.as_bytes() == then).then_some(purpose)
+}
+
+/// Whether it is a database in use, or open in this process.
+fn is_used(path: &Path) -> bool {
+    untrusted::is_in_use(path)
+        || path
+            .canonicalize()
+            .is_ok_and(|path| Generation::is_open_here(&path))
 }
 
 enum Found {
@@ -79,30 +95,42 @@ enum Found {
 
 fn read(path: &Path) -> io::Result<Found> {
     let mut file = fs::File::open(path)?;
-    let Some(length) = file.metadata()?.len().checked_sub(LENGTH) else {
+    let Some((length, text)) = last(&mut file)? else {
         return Ok(Found::Nothing);
     };
-    let mut text = Vec::new();
-    file.seek(SeekFrom::Start(length))?;
-    (&mut file).take(LENGTH).read_to_end(&mut text)?;
-    let Some(rest) = text.strip_prefix(MAGIC.as_bytes()) else {
-        return Ok(Found::Nothing);
-    };
-    let purpose = match rest.first() {
-        Some(b'b') => Purpose::Backup,
-        Some(b's') => Purpose::Safety,
-        _ => return Ok(Found::Broken),
+    let Some((purpose, then)) = meaning(&text) else {
+        return Ok(Found::Broken);
     };
     if seal(&mut file, length, purpose)?.as_bytes() == text {
         return Ok(Found::Whole(purpose));
     }
-    let now = changes(&mut file)?;
-    let then = rest.get(2..10);
-    Ok(if then == Some(now.as_bytes()) {
+    Ok(if changes(&mut file)?.as_bytes() == then {
         Found::Broken
     } else {
         Found::Nothing
     })
+}
+
+/// The text of the seal, and the bytes before it; `None` where there is none.
+fn last(file: &mut fs::File) -> io::Result<Option<(u64, Vec<u8>)>> {
+    let Some(length) = file.metadata()?.len().checked_sub(LENGTH) else {
+        return Ok(None);
+    };
+    let mut text = Vec::new();
+    file.seek(SeekFrom::Start(length))?;
+    file.take(LENGTH).read_to_end(&mut text)?;
+    Ok(text.starts_with(MAGIC.as_bytes()).then_some((length, text)))
+}
+
+/// What the backup was for, and the count of changes when it was written.
+fn meaning(text: &[u8]) -> Option<(Purpose, &[u8])> {
+    let rest = text.strip_prefix(MAGIC.as_bytes())?;
+    let purpose = match rest.first()? {
+        b'b' => Purpose::Backup,
+        b's' => Purpose::Safety,
+        _ => return None,
+    };
+    Some((purpose, rest.get(2..10)?))
 }
 
 /// The seal of the first `length` bytes.

@@ -9,13 +9,17 @@ use super::{connection, file};
 /// The longest row and the longest value of a foreign file, in bytes.
 pub(super) const LONGEST_VALUE: i32 = 64 << 20;
 
-/// Opens a database read-only. One that has a log or a journal beside it is read through them;
-/// without, not even a lock is taken.
-pub(super) fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
+/// Whether a log or a journal is beside a database.
+pub(super) fn is_in_use(path: &Path) -> bool {
     let companions = ["-wal", "-shm", "-journal"];
-    let in_use = companions
+    companions
         .iter()
-        .any(|suffix| file::companion(path, suffix).exists());
+        .any(|suffix| file::companion(path, suffix).exists())
+}
+
+/// Opens a database read-only. One that [is in use](is_in_use) is read with locks, through its log or
+/// journal; for another one not even a lock is taken.
+pub(super) fn open(path: &Path, in_use: bool) -> Result<Connection, rusqlite::Error> {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         if byte.is_ascii_alphanumeric() || b"/._-~".contains(byte) {

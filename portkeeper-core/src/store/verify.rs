@@ -21,9 +21,6 @@ use checks::{CHECKS, Check};
 
 const OPERATION: &str = "verify";
 
-/// Part of findings that follow from others, see [`run`].
-const UNABLE: &str = "cannot be";
-
 /// Findings of each check that are told; a broken table would have millions.
 const MOST: usize = 100;
 
@@ -32,7 +29,6 @@ pub(crate) fn run(store: &Store, watch: &mut Watch<'_>) -> Result<Vec<Finding>> 
     let apart = store.unchecked()?;
     apart.enlarge_cache()?;
     let path = store.path();
-    let mut findings = Vec::new();
     let total = 6 + CHECKS.len() as u64;
     let mut done = 0;
     let mut look = |body: &(dyn Fn(&Connection) -> Result<Vec<Finding>, Failure> + Sync)| {
@@ -42,18 +38,16 @@ pub(crate) fn run(store: &Store, watch: &mut Watch<'_>) -> Result<Vec<Finding>> 
             total,
         };
         done += 1;
-        let found = apart.with_connection(|db| {
+        apart.with_connection(|db| {
             watched::run(db, watch, progress, |db| match body(db) {
                 Err(Failure::Sqlite(error)) => damage(error),
                 found => found,
             })
-        })?;
-        findings.extend(found);
-        Ok::<(), Error>(())
+        })
     };
-    look(&integrity)?;
-    look(&foreign_keys)?;
-    look(&|db| match schema::verify(db, path) {
+    let mut findings = look(&integrity)?;
+    findings.extend(look(&foreign_keys)?);
+    findings.extend(look(&|db| match schema::verify(db, path) {
         Err(Failure::Refused(Error::Database {
             kind: ErrorKind::SchemaMismatch,
             reason,
@@ -61,24 +55,20 @@ pub(crate) fn run(store: &Store, watch: &mut Watch<'_>) -> Result<Vec<Finding>> 
         })) => Ok(vec![finding(FindingKind::Schema, None, reason)]),
         Err(failure) => Err(failure),
         Ok(()) => Ok(Vec::new()),
-    })?;
+    })?);
     for check in CHECKS {
-        look(&|db| rows(db, check))?;
+        findings.extend(look(&|db| rows(db, check))?);
     }
-    look(&altered)?;
-    look(&unrestorable)?;
-    look(&unexportable)?;
+    findings.extend(look(&altered)?);
+    let mut following = look(&unrestorable)?;
+    following.extend(look(&unexportable)?);
     watch.report(OPERATION, total, total)?;
     findings.dedup();
     // A row that breaks a rule can be neither restored nor exported: that is told once.
-    let mut told = HashSet::new();
-    findings.retain(|finding| {
-        let row = finding
-            .message
-            .split_once(": ")
-            .map(|(row, _)| row.to_owned());
-        row.is_none_or(|row| told.insert(row) || !finding.message.contains(UNABLE))
-    });
+    let row = |finding: &Finding| Some(finding.message.split_once(": ")?.0.to_owned());
+    let mut told: HashSet<_> = findings.iter().filter_map(row).collect();
+    following.retain(|finding| row(finding).is_none_or(|row| told.insert(row)));
+    findings.extend(following);
     Ok(findings)
 }
 
@@ -139,7 +129,7 @@ fn altered(db: &Connection) -> Result<Vec<Finding>, Failure> {
 fn unrestorable(db: &Connection) -> Result<Vec<Finding>, Failure> {
     let told = source::refused(db, MOST)?.into_iter().map(|row| {
         let message = format!(
-            "{} {}: it {UNABLE} restored: {}",
+            "{} {}: it cannot be restored: {}",
             row.table, row.id, row.what
         );
         finding(FindingKind::Value, row.port, message)
@@ -163,7 +153,7 @@ fn unexportable(db: &Connection) -> Result<Vec<Finding>, Failure> {
             severity: Severity::Warning,
             kind: FindingKind::Value,
             port: Some(i64::from(row.number)),
-            message: format!("ports {}: it {UNABLE} exported: {what}", row.number),
+            message: format!("ports {}: it cannot be exported: {what}", row.number),
         });
     }
     told.truncate(MOST);
@@ -172,8 +162,18 @@ fn unexportable(db: &Connection) -> Result<Vec<Finding>, Failure> {
 
 /// Damage that keeps a check from its end is a finding too; a lack of locks or memory is none.
 fn damage(error: rusqlite::Error) -> Result<Vec<Finding>, Failure> {
-    use rusqlite::ErrorCode;
+    use rusqlite::{Error as Rusqlite, ErrorCode};
     let kind = match error.sqlite_error_code() {
+        None if matches!(
+            error,
+            Rusqlite::InvalidColumnType(..)
+                | Rusqlite::FromSqlConversionFailure(..)
+                | Rusqlite::IntegralValueOutOfRange(..)
+                | Rusqlite::Utf8Error(..)
+        ) =>
+        {
+            FindingKind::Value
+        }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => FindingKind::Integrity,
         // A table or column that is missing.
         Some(ErrorCode::Unknown) => FindingKind::Schema,

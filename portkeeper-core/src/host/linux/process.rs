@@ -58,12 +58,15 @@ pub(in crate::host) fn identity(pid: u32) -> Result<Option<ProcessIdentity>> {
     if pid != std::process::id() {
         return find(pid);
     }
-    SELF.with_borrow_mut(|known| {
+    let known = SELF.try_with(|known| {
+        let mut known = known.borrow_mut();
         if known.as_ref().is_none_or(|known| known.pid != pid) {
             *known = find(pid)?;
         }
         Ok(known.clone())
-    })
+    });
+    // At the end of a thread what it knew goes before the guards that it kept.
+    known.unwrap_or_else(|_| find(pid))
 }
 
 fn find(pid: u32) -> Result<Option<ProcessIdentity>> {

@@ -18,6 +18,21 @@ fn folders_are_made_and_a_second_store_sees_the_rows_of_the_first() {
     assert_eq!(first.path(), path);
 }
 
+/// Whoever makes a file where it cannot be renamed, and is killed in the middle, leaves both of its names.
+#[test]
+fn the_name_under_which_a_registry_was_made_goes() {
+    let (_folder, path) = folder();
+    drop(open(&path).unwrap());
+    let first = path.with_file_name(".database.db.0123456789abcdef.tmp");
+    fs::hard_link(&path, &first).unwrap();
+    drop(open(&path).unwrap());
+    assert!(!first.exists());
+    // Of another file, it is nobody's business here.
+    fs::copy(&path, &first).unwrap();
+    drop(open(&path).unwrap());
+    assert!(first.exists());
+}
+
 #[test]
 fn memory_is_private_to_a_store() {
     let open =

@@ -5,6 +5,7 @@ use std::{
     fs,
     os::unix::{fs::symlink, net::UnixListener},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use portkeeper_migrations::ALL;
@@ -100,6 +101,47 @@ fn files_that_are_no_database() {
         "it is empty, while",
     );
     check(log, kind, "it is missing, while");
+    // Whoever locks an empty file that has a journal, loses the journal.
+    let journal = |path: &Path| {
+        let journal = path.with_file_name("database.db-journal");
+        fs::write(&journal, [0xd9; 5_000]).unwrap();
+        let file = fs::File::options().write(true).open(journal).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_mins(1))
+            .unwrap();
+    };
+    check(
+        |path| {
+            fs::write(path, "").unwrap();
+            journal(path);
+        },
+        kind,
+        "it is empty, while a journal",
+    );
+    check(journal, kind, "it is missing, while its journal");
+}
+
+/// The journal is of a large change, and SQLite would roll it into whatever database has the name.
+#[test]
+fn a_journal_whose_database_is_gone() {
+    check(
+        |path| {
+            insert(&open(path).unwrap(), 3000).unwrap();
+            let lost = path.with_file_name("lost.db");
+            fs::rename(path, &lost).unwrap();
+            let other = foreign(&lost);
+            other
+                .execute_batch(
+                    "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 5; BEGIN IMMEDIATE; \
+                     CREATE TABLE large (a); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 \
+                     FROM n LIMIT 99) INSERT INTO large SELECT randomblob(4000) FROM n;",
+                )
+                .unwrap();
+            let journal = |path: &Path| path.with_extension("db-journal");
+            fs::copy(journal(&lost), journal(path)).unwrap();
+        },
+        ErrorKind::DatabaseCorrupt,
+        "it is missing, while its journal",
+    );
 }
 
 #[test]

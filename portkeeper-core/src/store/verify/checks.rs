@@ -133,6 +133,17 @@ pub(super) const CHECKS: &[Check] = &[
         ),
     ),
     error(
+        FindingKind::Value,
+        "SELECT port, 'leases ' || port || ': a value has a wrong type' FROM leases \
+         WHERE typeof(leaseId) <> 'text' OR typeof(role) NOT IN ('text', 'null') \
+            OR typeof(ownerPid) NOT IN ('integer', 'null') \
+            OR typeof(ownerStart) NOT IN ('integer', 'null') \
+            OR typeof(ownerBoot) NOT IN ('text', 'null') \
+            OR typeof(ownerNamespace) NOT IN ('integer', 'null') \
+            OR typeof(ownerPidfd) NOT IN ('integer', 'null') \
+            OR held NOT IN (0, 1) OR borrowed NOT IN (0, 1)",
+    ),
+    error(
         FindingKind::Lease,
         "SELECT l.port, 'leases ' || l.port || ': the port is not claimed' FROM leases l \
          LEFT JOIN ports p ON p.number = l.port WHERE coalesce(p.status, 'free') = 'free'",
