@@ -18,10 +18,24 @@ export const RANGE = [20000, 29999]
 /** No wait is longer. */
 export const DEADLINE = 60_000
 
+const endings = new WeakMap()
+
+/** Does this after the test, the last thing first: a server ends before its folder goes. */
+function afterwards(t, work) {
+  const stack = endings.get(t) ?? []
+  if (stack.length === 0) {
+    t.after(async () => {
+      for (const end of stack.reverse()) await end()
+    })
+  }
+  stack.push(work)
+  endings.set(t, stack)
+}
+
 /** A folder with a registry of its own, both gone after the test. */
 export function folder(t) {
   const made = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'portkeeper-'))
-  t.after(() => fs.rmSync(made, { recursive: true, force: true }))
+  afterwards(t, () => fs.rmSync(made, { recursive: true, force: true, maxRetries: 5 }))
   return made
 }
 
@@ -75,7 +89,7 @@ export class Running {
         this.child.emit('output')
       })
     }
-    t.after(() => this.stop('SIGKILL'))
+    afterwards(t, () => this.stop('SIGKILL'))
   }
 
   get pid() {
