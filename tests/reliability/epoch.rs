@@ -170,7 +170,11 @@ fn live(
         } else {
             "normal"
         },
-        bug: if slot == 0 { plan.bug } else { "-" },
+        bug: if slot.is_multiple_of(2) {
+            plan.bug
+        } else {
+            "-"
+        },
     };
     let mut worker = Worker::start(&start);
     let pid = Pid::from_child(&worker.child);
@@ -231,15 +235,12 @@ fn live(
 #[derive(Default)]
 struct Mine {
     claims: Vec<u16>,
-    leases: Vec<u16>,
+    leases: Vec<(u16, String)>,
 }
 
 impl Mine {
     fn next(&mut self, text: String) -> Order {
         let any = fastrand::u16(PORTS.0..=PORTS.1);
-        let one_of = |ports: &mut Vec<u16>| {
-            (!ports.is_empty()).then(|| ports.swap_remove(fastrand::usize(..ports.len())))
-        };
         match fastrand::u8(..100) {
             0..25 => Order::Reserve { port: any, text },
             25..45 => Order::Release {
@@ -248,7 +249,7 @@ impl Mine {
             45..60 => Order::Request { text },
             60..75 => Order::Lease { text },
             75..85 => match one_of(&mut self.leases) {
-                Some(port) => Order::Drop { port },
+                Some((port, text)) => Order::Drop { port, text },
                 None => Order::Get { port: any },
             },
             _ => Order::Get { port: any },
@@ -257,14 +258,21 @@ impl Mine {
 
     fn hear(&mut self, call: &Call) {
         if let (true, Some(port)) = (call.is_done(), call.port()) {
-            match call.order {
+            match &call.order {
                 Order::Reserve { .. } | Order::Request { .. } => self.claims.push(port),
-                // One that it gave back in another way may come again.
-                Order::Lease { .. } if !self.leases.contains(&port) => self.leases.push(port),
+                Order::Lease { text } => {
+                    // One that it gave back in another way may come again.
+                    self.leases.retain(|(other, _)| *other != port);
+                    self.leases.push((port, text.clone()));
+                }
                 _ => {}
             }
         }
     }
+}
+
+fn one_of<T>(kept: &mut Vec<T>) -> Option<T> {
+    (!kept.is_empty()).then(|| kept.swap_remove(fastrand::usize(..kept.len())))
 }
 
 /// Everybody but two is dead. Says everything that is not as promised.

@@ -11,12 +11,27 @@ pub fn clock() -> i64 {
 /// One order. A claim is described by a text that no other has, by which the history is read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Order {
-    Reserve { port: u16, text: String },
-    Release { port: u16 },
-    Request { text: String },
-    Lease { text: String },
-    Drop { port: u16 },
-    Get { port: u16 },
+    Reserve {
+        port: u16,
+        text: String,
+    },
+    Release {
+        port: u16,
+    },
+    Request {
+        text: String,
+    },
+    Lease {
+        text: String,
+    },
+    /// Gives back the lease of that text.
+    Drop {
+        port: u16,
+        text: String,
+    },
+    Get {
+        port: u16,
+    },
 }
 
 /// What the process said.
@@ -49,7 +64,7 @@ impl Call {
             (
                 Order::Reserve { port, .. }
                 | Order::Release { port }
-                | Order::Drop { port }
+                | Order::Drop { port, .. }
                 | Order::Get { port },
                 _,
             ) => Some(*port),

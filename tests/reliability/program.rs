@@ -141,7 +141,7 @@ impl Worker {
             Order::Release { port } => format!("release {port} {project}\n"),
             Order::Request { text } => format!("request {low} {high} {project} {text}\n"),
             Order::Lease { text } => format!("lease {low} {high} {project} {text}\n"),
-            Order::Drop { port } => format!("drop {port}\n"),
+            Order::Drop { port, .. } => format!("drop {port}\n"),
             Order::Get { port } => format!("get {port}\n"),
         };
         // It may have been killed meanwhile.

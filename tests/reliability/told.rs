@@ -1,6 +1,6 @@
 //! What the registry's history and rows say, against what the processes were told and answered.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use portkeeper_core::{Action, HistoryEntry, Reservation, Status};
 
@@ -40,15 +40,21 @@ fn changes<'a>(
     wrong: &mut Vec<String>,
 ) -> Vec<Change<'a>> {
     let mut claims: HashMap<&str, &Call> = HashMap::new();
-    let mut ends: HashMap<(&str, u16), Vec<&Call>> = HashMap::new();
+    // A release is named by who made it where, and the end of a lease by the lease.
+    let mut releases: HashMap<(&str, u16), VecDeque<&Call>> = HashMap::new();
+    let mut drops: HashMap<&str, &Call> = HashMap::new();
     for call in &ledger.calls {
-        match (&call.order, call.text()) {
-            (_, Some(text)) => drop(claims.insert(text, call)),
-            (Order::Release { port } | Order::Drop { port }, _) => {
+        match &call.order {
+            Order::Release { port } if call.is_done() || call.is_unknown() => {
                 let actor = ledger.lives[call.life].actor.as_str();
-                ends.entry((actor, *port)).or_default().push(call);
+                releases.entry((actor, *port)).or_default().push_back(call);
             }
-            _ => {}
+            Order::Drop { text, .. } => drop(drops.insert(text, call)),
+            _ => {
+                if let Some(text) = call.text() {
+                    claims.insert(text, call);
+                }
+            }
         }
     }
     let mut changes: Vec<Change<'a>> = Vec::new();
@@ -77,18 +83,13 @@ fn changes<'a>(
                 });
                 continue;
             }
-            Action::Released => {
-                let calls = ends.get_mut(&(actor, entry.port));
-                // In the order in which they were called; what had no effect is passed over.
-                let at = calls.as_ref().and_then(|calls| {
-                    calls.iter().position(|call| {
-                        let is_drop = matches!(call.order, Order::Drop { .. });
-                        let wanted = is_drop == (reason == Some("its lease was given back"));
-                        wanted && (call.is_unknown() || call.is_done()) && can_be(call, &changes)
-                    })
-                });
-                calls.zip(at).map(|(calls, at)| calls.remove(at))
+            Action::Released if reason == Some("its lease was given back") => {
+                drops.get(text).copied()
             }
+            // Of one actor in the order in which it made them.
+            Action::Released => releases
+                .get_mut(&(actor, entry.port))
+                .and_then(VecDeque::pop_front),
             _ => claims.get(text).copied(),
         };
         let Some(call) = call else {
@@ -107,12 +108,6 @@ fn changes<'a>(
         });
     }
     changes
-}
-
-/// Whether a call had not ended when the last of these changes began.
-fn can_be(call: &Call, changes: &[Change<'_>]) -> bool {
-    let known = changes.iter().rev().find(|change| change.call.is_some());
-    known.is_none_or(|last| last.begin <= call.end)
 }
 
 /// The entries are in the order in which the changes were made, across all ports.
