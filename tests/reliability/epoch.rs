@@ -3,11 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
+    sync::{Mutex, mpsc},
     thread,
     time::Duration,
 };
@@ -77,14 +73,15 @@ pub fn run(plan: &Plan, folder: &Path) -> Shown {
     let database = folder.join("database.db");
     let ledger = Mutex::new(Ledger::default());
     let kills = Mutex::new(BTreeMap::new());
-    let begun = AtomicUsize::new(0);
+    // Whoever starts in milliseconds is killed more often.
+    let weights: usize = plan.slots.iter().map(|language| language.weight()).sum();
     let mut keepers = [Lasting::start(&database, 0), Lasting::start(&database, 1)];
     thread::scope(|scope| {
         for (slot, language) in plan.slots.iter().enumerate() {
-            let (database, ledger, kills, begun) = (&database, &ledger, &kills, &begun);
+            let (database, ledger, kills) = (&database, &ledger, &kills);
+            let share = (plan.kills * language.weight()).div_ceil(weights);
             scope.spawn(move || {
-                while begun.fetch_add(1, Ordering::SeqCst) < plan.kills {
-                    let number = begun.load(Ordering::SeqCst);
+                for number in 0..share {
                     let (life, calls) = live(plan, slot, number, *language, database);
                     ledger.lock().unwrap().add(life, calls);
                     *kills

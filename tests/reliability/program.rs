@@ -16,6 +16,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::OnceLock,
 };
 
 use crate::{
@@ -61,14 +62,52 @@ impl Language {
                     .arg(package.with_file_name("index.mjs"));
                 Ok(command)
             }
-            Self::C => found(root.join("target/reliability/worker")).map(Command::new),
+            Self::C => {
+                // Beside this program, where the library lies once the workspace's tests are built.
+                let libraries = env::current_exe().unwrap();
+                let library = found(libraries.with_file_name("libportkeeper.a"))?;
+                static BUILT: OnceLock<PathBuf> = OnceLock::new();
+                let built =
+                    BUILT.get_or_init(|| compile(&workers.join("worker.c"), root, &library));
+                Ok(Command::new(built))
+            }
+        }
+    }
+
+    /// How often it is killed, compared to the others.
+    pub fn weight(self) -> usize {
+        match self {
+            Self::Rust | Self::C => 3,
+            Self::Python | Self::Node => 1,
         }
     }
 
     /// Why it cannot take part, if so.
-    pub fn missing(self) -> Option<String> {
-        self.command().err()
+    fn missing(self) -> Option<String> {
+        let command = match self.command() {
+            Ok(command) => command,
+            Err(reason) => return Some(reason),
+        };
+        let imports = ["-c", "import portkeeper"];
+        let imported = || Command::new(command.get_program()).args(imports).output();
+        let is_broken =
+            self == Self::Python && !imported().is_ok_and(|probe| probe.status.success());
+        is_broken.then(|| "its portkeeper cannot be imported".to_owned())
     }
+}
+
+fn compile(source: &Path, root: &Path, library: &Path) -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reliability-worker");
+    let status = Command::new("cc")
+        .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-o"])
+        .args([&program, source, library])
+        .arg("-I")
+        .arg(root.join("portkeeper-ffi/include"))
+        .args(["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"])
+        .status()
+        .unwrap();
+    assert!(status.success(), "{} was not compiled", source.display());
+    program
 }
 
 /// What a worker is started with.
