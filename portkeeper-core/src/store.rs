@@ -47,6 +47,7 @@ mod script;
 mod seal;
 pub(crate) mod source;
 pub(crate) mod stats;
+pub(crate) mod still;
 #[cfg(test)]
 mod tests;
 mod untrusted;
@@ -315,6 +316,7 @@ impl Store {
         let _within = Within::begin(generation, access == Access::Write)?;
         patience
             .retry(|| {
+                let _inside = still::enter();
                 let mut guard = generation.lock();
                 let link = match &mut *guard {
                     Some(link) => link,
