@@ -4,30 +4,23 @@
 //! `PORTKEEPER_FAULT_STRIDE` says that one of so many is tried; 1 tries all of them.
 #![cfg(target_os = "linux")]
 
-mod support;
+#[path = "fault_sweep/scene.rs"]
+mod scene;
 #[path = "support/syscalls.rs"]
 mod syscalls;
 
 use std::{
     collections::BTreeMap,
-    fs,
     io::{Write, stderr},
-    net::TcpListener,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use nix::errno::Errno;
-use portkeeper_core::{
-    Durability, Error, ErrorKind, ImportRequest, Keeper, Options, PortRequest, ReserveRequest,
-    Result, Watch,
-};
+use portkeeper_core::{Error, ErrorKind, ImportRequest, Keeper, PortRequest, Result, Watch};
 use rusqlite::Connection;
+use scene::{FIRST, Prepared, after_a_crash, content, open, reserve};
 use syscalls::{Call, Fault, Observer};
-
-/// Below the ephemeral range, and used by no other test.
-const FIRST: u16 = 19_400;
 
 /// Sees the calls, and spoils one of them.
 struct Spoiler {
@@ -75,93 +68,6 @@ fn faults(call: &str) -> Vec<(Fault, Option<Fault>)> {
         _ => {}
     }
     faults
-}
-
-/// What a registry holds, without times and ids, so that two runs compare.
-fn content(path: &Path) -> Vec<String> {
-    let db = Connection::open(path).unwrap();
-    let whole: String = db
-        .query_row("PRAGMA integrity_check", (), |row| row.get(0))
-        .unwrap();
-    assert_eq!(whole, "ok");
-    let mut lines = Vec::new();
-    for sql in [
-        "SELECT number || '|' || projectName || '|' || status || '|' || ifnull(description, '') || '|' || \
-         autoRelease FROM ports ORDER BY number",
-        "SELECT port || '|' || action || '|' || projectName || '|' || ifnull(description, '') FROM \
-         port_history ORDER BY id",
-        "SELECT ifnull(name, '') || length(data) FROM configurations ORDER BY id",
-        "SELECT port || ifnull(role, '') FROM leases ORDER BY port",
-        "SELECT port || '' FROM active_scans WHERE port BETWEEN 19400 AND 19499",
-    ] {
-        let mut statement = db.prepare(sql).unwrap();
-        let rows = statement
-            .query_map((), |row| row.get::<_, String>(0))
-            .unwrap();
-        lines.extend(rows.map(Result::<String, _>::unwrap));
-    }
-    lines
-}
-
-/// In memory, where there is such a file system: thousands of runs need not wait for a disk.
-fn folder() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let here = std::env::temp_dir();
-    tempfile::tempdir_in(if memory.is_dir() { memory } else { &here }).unwrap()
-}
-
-/// Files that every run begins with.
-struct Prepared {
-    folder: tempfile::TempDir,
-    _server: TcpListener,
-    served: u16,
-}
-
-impl Prepared {
-    fn new() -> Self {
-        let folder = folder();
-        let server =
-            (FIRST + 60..FIRST + 100).find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
-        let server = server.unwrap();
-        let served = server.local_addr().unwrap().port();
-        let keeper = Keeper::open_at(folder.path().join("database.db")).unwrap();
-        for port in FIRST..FIRST + 20 {
-            reserve(&keeper, port, "kept").unwrap();
-        }
-        reserve(&keeper, served, "server").unwrap();
-        keeper
-            .backup(folder.path().join("backup.db"), Watch::none())
-            .unwrap();
-        reserve(&keeper, FIRST + 20, "kept").unwrap();
-        Self {
-            folder,
-            _server: server,
-            served,
-        }
-    }
-
-    /// A registry and a backup in a new folder. With a log beside it, as a killed process leaves it.
-    fn copy(&self) -> (tempfile::TempDir, PathBuf) {
-        let copy = folder();
-        for name in ["database.db", "backup.db"] {
-            fs::copy(self.folder.path().join(name), copy.path().join(name)).unwrap();
-        }
-        let path = copy.path().join("database.db");
-        (copy, path)
-    }
-}
-
-fn reserve(keeper: &Keeper, port: u16, project: &str) -> Result<()> {
-    let request = ReserveRequest::new(project)
-        .description("one, two")
-        .tag("tag");
-    keeper.reserve(port, request.adopt(true)).map(drop)
-}
-
-fn open(path: &Path) -> Result<Keeper> {
-    let options = Options::new().path(path).actor("sweep");
-    let options = options.busy_timeout(Duration::from_millis(300));
-    options.durability(Durability::Full).open()
 }
 
 /// One scripted operation on a keeper that is open, if it is.
@@ -315,16 +221,6 @@ fn run(
     }
 }
 
-/// What would be there if the process had been killed now: the index of the log is made anew.
-fn after_a_crash(path: &Path, folder: &Path) -> Vec<String> {
-    fs::create_dir(folder).unwrap();
-    for suffix in ["", "-wal"] {
-        let name = format!("{}{suffix}", path.file_name().unwrap().to_string_lossy());
-        let _ = fs::copy(path.with_file_name(&name), folder.join(&name));
-    }
-    content(&folder.join(path.file_name().unwrap()))
-}
-
 fn is_unknown(error: &Error) -> bool {
     error
         .to_string()
@@ -336,7 +232,6 @@ fn every_system_call_fails_once() {
     let stride: usize =
         std::env::var("PORTKEEPER_FAULT_STRIDE").map_or(31, |text| text.parse().unwrap());
     let prepared = Prepared::new();
-    assert!(prepared.served > 0);
     let mut injected = 0;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut wrong = Vec::new();

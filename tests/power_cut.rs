@@ -192,7 +192,7 @@ struct Found {
 
 /// Makes `operations`, and then disks as they may be after a cut in the middle of it.
 fn cut(durability: Durability, operations: u64, cuts: usize) -> Found {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = syscalls::folder();
     let path = folder.path().canonicalize().unwrap().join("database.db");
     let open = |path: &Path| {
         let options = Options::new().path(path).actor(numbered::actor(WRITER));
@@ -233,7 +233,7 @@ fn cut(durability: Durability, operations: u64, cuts: usize) -> Found {
     while found.cuts < cuts {
         let moment = fastrand::usize(0..=steps.len());
         let (files, acknowledged) = replay(&start, &steps[..moment]);
-        let disk = tempfile::tempdir().unwrap();
+        let disk = syscalls::folder();
         for (path, file) in &files {
             fs::write(
                 disk.path().join(path.file_name().unwrap()),

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Mutex, mpsc},
+    sync::{
+        Mutex,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
@@ -121,6 +124,7 @@ impl Lasting {
             bug: "-",
         };
         let mut worker = Worker::start(&start);
+        let _in_time = watchdog(&worker);
         assert_eq!(worker.line().as_deref(), Some("ready"));
         let mut calls = Vec::new();
         for n in 0..5 {
@@ -143,6 +147,18 @@ impl Lasting {
             ledger: (life, calls),
         }
     }
+}
+
+/// Kills a worker that is stuck, unless what this returns is dropped before.
+fn watchdog(worker: &Worker) -> mpsc::Sender<()> {
+    let (sender, receiver) = mpsc::channel();
+    let pid = Pid::from_child(&worker.child);
+    thread::spawn(move || {
+        if receiver.recv_timeout(STUCK) == Err(RecvTimeoutError::Timeout) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    });
+    sender
 }
 
 /// One process, from its start until it is killed at some moment.
@@ -183,11 +199,14 @@ fn live(
         } else {
             STUCK
         };
-        if let Ok(after) = after.recv_timeout(wait) {
+        let waited = after.recv_timeout(wait);
+        if let Ok(after) = waited {
             thread::sleep(after);
         }
         let now = clock();
         kill_process(pid, Signal::KILL).unwrap();
+        let is_stuck = wait == STUCK && waited == Err(RecvTimeoutError::Timeout);
+        assert!(!is_stuck, "a worker did not get ready");
         now
     };
     let (ready, when) = mpsc::channel();

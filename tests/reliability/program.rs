@@ -98,15 +98,18 @@ impl Language {
 
 fn compile(source: &Path, root: &Path, library: &Path) -> PathBuf {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reliability-worker");
+    // Another run may be using it.
+    let new = program.with_extension(std::process::id().to_string());
     let status = Command::new("cc")
         .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-o"])
-        .args([&program, source, library])
+        .args([&new, source, library])
         .arg("-I")
         .arg(root.join("portkeeper-ffi/include"))
         .args(["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"])
         .status()
         .unwrap();
     assert!(status.success(), "{} was not compiled", source.display());
+    std::fs::rename(new, &program).unwrap();
     program
 }
 

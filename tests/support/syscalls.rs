@@ -9,7 +9,7 @@
 use std::{
     ffi::{CStr, c_char, c_int, c_void},
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, Once, PoisonError},
 };
 
@@ -62,6 +62,13 @@ pub fn watch(observer: impl Observer + 'static) {
 
 pub fn leave() {
     *observer() = None;
+}
+
+/// A folder in memory, where there is such a file system: thousands of runs need not wait for a disk.
+pub fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let here = std::env::temp_dir();
+    tempfile::tempdir_in(if memory.is_dir() { memory } else { &here }).unwrap()
 }
 
 /// The file of a descriptor.
