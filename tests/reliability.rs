@@ -100,6 +100,9 @@ fn killed_at_random_nothing_is_lost_and_no_port_is_given_twice() {
     }
     tell("killed at random", &shown, begin);
     assert!(shown.kills.values().sum::<usize>() >= kills && shown.amid > kills / 10);
+    // Each epoch has two processes that live, and one that dies when nobody else sweeps.
+    let epochs = kills.div_ceil(EPOCH);
+    assert!(shown.live_kept == 10 * epochs && shown.dead_swept >= 5 * epochs);
 }
 
 #[test]
