@@ -257,22 +257,27 @@ pub fn write() -> bool {
         if ended.load(Ordering::SeqCst) {
             break;
         }
-        let (port, claim) = write_of(writer, n);
-        match claim {
-            Some(claim) => {
-                let request = ReserveRequest::new(project(writer))
-                    .description(claim.description)
-                    .tags(claim.tags)
-                    .metadata(claim.metadata)
-                    .adopt(true);
-                drop(keeper.reserve(port, request).unwrap());
-            }
-            None => match keeper.release(port) {
-                Err(error) if error.kind() == ErrorKind::PortNotFound => {}
-                released => drop(released.unwrap()),
-            },
-        }
+        perform(&keeper, writer, n);
         println!("ack {n}.");
     }
     true
+}
+
+/// The `n`th write.
+pub fn perform(keeper: &Keeper, writer: u16, n: u64) {
+    let (port, claim) = write_of(writer, n);
+    match claim {
+        Some(claim) => {
+            let request = ReserveRequest::new(project(writer))
+                .description(claim.description)
+                .tags(claim.tags)
+                .metadata(claim.metadata)
+                .adopt(true);
+            drop(keeper.reserve(port, request).unwrap());
+        }
+        None => match keeper.release(port) {
+            Err(error) if error.kind() == ErrorKind::PortNotFound => {}
+            released => drop(released.unwrap()),
+        },
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, backup::Backup, backup::StepResult, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, backup::Backup, backup::StepResult, config::DbConfig, ffi};
 
 use super::{
     Failure, connection,
@@ -10,7 +10,7 @@ use super::{
     schema, watched,
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{ErrorKind, Result},
     watch::{Progress, Watch},
 };
 
@@ -72,8 +72,12 @@ pub(super) fn into(
         match step {
             StepResult::Done => return Ok(all),
             StepResult::More => {}
-            // Nobody else has the target, and the snapshot needs no lock that could be refused.
-            _ => return Err(Error::Internal("a copy was locked".to_owned()).into()),
+            // Nobody else has the target, and the snapshot needs no lock that could be refused. A lock that a
+            // signal interrupted is reported like one that somebody else has.
+            _ => {
+                let busy = ffi::Error::new(ffi::SQLITE_BUSY);
+                return Err(rusqlite::Error::SqliteFailure(busy, None).into());
+            }
         }
     }
 }

@@ -85,9 +85,11 @@ fn this_binary() -> Command {
     Command::new(env::current_exe().unwrap())
 }
 
+/// `PORTKEEPER_FIRST_OPENS` says how often; `tests/run` asks for 20.
 #[test]
 fn many_processes_open_a_missing_database_at_once() {
-    for round in 0..3 {
+    let rounds = env::var("PORTKEEPER_FIRST_OPENS").map_or(3, |rounds| rounds.parse().unwrap());
+    for round in 0..rounds {
         let (_folder, path) = folder();
         let mut others: Vec<Other> = (0..64)
             .map(|_| Other::start(this_binary(), &path))
@@ -102,6 +104,7 @@ fn many_processes_open_a_missing_database_at_once() {
         assert_eq!(ask::<i64>(&store, "SELECT count(*) FROM migrations"), 2);
         assert_eq!(ask::<String>(&store, "PRAGMA integrity_check"), "ok");
     }
+    println!("first opens: {rounds} times 64 processes");
 }
 
 #[test]
