@@ -211,7 +211,7 @@ fn writes_in(claims: &[Reservation], writer: u16) -> (u64, u64) {
     let Some(least) = those.next() else {
         panic!("writer {writer}: no state has {found:?}");
     };
-    (least, those.last().unwrap_or(least))
+    (least, those.next_back().unwrap_or(least))
 }
 
 /// Claims that no writer touches.
