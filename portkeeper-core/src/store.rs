@@ -143,6 +143,7 @@ impl Store {
     /// `busy_timeout` bounds how long each later operation, and this one, waits for other writers, and
     /// `stop` may end each of these waits.
     pub(crate) fn open(location: Location, busy_timeout: Duration, stop: Stop) -> Result<Self> {
+        portkeeper_locks::install();
         let location = match location {
             Location::File(path) => Location::File(file::resolve(&path)?),
             other => other,

@@ -1,0 +1,96 @@
+//! What takes the place of `fcntl` and `close` in SQLite.
+
+#![allow(unsafe_code, reason = "system calls, and C function pointers")]
+
+mod fork;
+mod shared;
+
+use std::{ffi::CStr, mem, ptr};
+
+use libc::{c_int, c_short, c_void, flock};
+use rusqlite::ffi;
+
+/// The first byte of the database that SQLite locks; what precedes it are the locks of its `-shm`.
+const PENDING_BYTE: i64 = 0x4000_0000;
+
+/// Replaces the calls, and tells whether it could.
+pub(crate) fn install() -> bool {
+    type Fcntl = unsafe extern "C" fn(c_int, c_int, *mut c_void) -> c_int;
+    let fcntl: Fcntl = fcntl;
+    // SAFETY: SQLite casts both back to the type that they have, but for the variable arguments of `fcntl`:
+    // on these architectures the third is passed the same way whether it is declared or not.
+    let (fcntl, close) = unsafe {
+        (
+            mem::transmute::<Fcntl, unsafe extern "C" fn()>(fcntl),
+            mem::transmute::<unsafe extern "C" fn(c_int) -> c_int, unsafe extern "C" fn()>(close),
+        )
+    };
+    fork::watch() && set_call(c"close", close) && set_call(c"fcntl", fcntl)
+}
+
+fn set_call(name: &CStr, call: unsafe extern "C" fn()) -> bool {
+    // SAFETY: the default file system of SQLite lives as long as the program; it has had `xSetSystemCall`
+    // since version 3 of that structure.
+    unsafe {
+        if ffi::sqlite3_initialize() != ffi::SQLITE_OK {
+            return false;
+        }
+        let vfs = ffi::sqlite3_vfs_find(c"unix".as_ptr());
+        let Some(set) = vfs.as_ref().and_then(|vfs| vfs.xSetSystemCall) else {
+            return false;
+        };
+        set(vfs, name.as_ptr(), Some(call)) == ffi::SQLITE_OK
+    }
+}
+
+unsafe extern "C" fn close(fd: c_int) -> c_int {
+    shared::enter();
+    let outcome = fork::close(fd);
+    shared::leave();
+    outcome
+}
+
+unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: *mut c_void) -> c_int {
+    let command = match command {
+        libc::F_SETLK => libc::F_OFD_SETLK,
+        libc::F_GETLK => libc::F_OFD_GETLK,
+        // SAFETY: handed on as it came.
+        other => return unsafe { libc::fcntl(fd, other, argument) },
+    };
+    let asked = argument.cast::<flock>();
+    // SAFETY: these commands are called with such a structure. SQLite leaves its pid unset, which these
+    // locks demand to be 0.
+    let mut lock = unsafe {
+        ptr::addr_of_mut!((*asked).l_pid).write(0);
+        asked.read()
+    };
+    let is_whole_file = lock.l_start == 0 && lock.l_len == 0;
+    let outcome = if lock.l_start >= PENDING_BYTE || is_whole_file {
+        shared::apply(fd, command, &mut lock)
+    } else {
+        // A process has one descriptor of each `-shm`.
+        if !fork::OPEN.insert(fd) {
+            return refuse();
+        }
+        call(fd, command, &mut lock)
+    };
+    // SAFETY: as above; `F_GETLK` answers there.
+    unsafe { asked.write(lock) };
+    outcome
+}
+
+fn call(fd: c_int, command: c_int, lock: &mut flock) -> c_int {
+    // SAFETY: the lock is valid for the call.
+    unsafe { libc::fcntl(fd, command, ptr::from_mut(lock)) }
+}
+
+fn is(kind: c_short, value: c_int) -> bool {
+    c_int::from(kind) == value
+}
+
+/// A lock that could not be released after a fork is one that is not taken.
+fn refuse() -> c_int {
+    // SAFETY: a thread's own.
+    unsafe { *libc::__errno_location() = libc::ENOLCK };
+    -1
+}
