@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "system calls, and C function pointers")]
 
 mod fork;
+mod index;
 mod shared;
 
 use std::{ffi::CStr, mem, ptr};
@@ -44,10 +45,7 @@ fn set_call(name: &CStr, call: unsafe extern "C" fn()) -> bool {
 }
 
 unsafe extern "C" fn close(fd: c_int) -> c_int {
-    shared::enter();
-    let outcome = fork::close(fd);
-    shared::leave();
-    outcome
+    index::close(fd)
 }
 
 unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: *mut c_void) -> c_int {
@@ -68,11 +66,10 @@ unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: *mut c_void) -> 
     let outcome = if lock.l_start >= PENDING_BYTE || is_whole_file {
         shared::apply(fd, command, &mut lock)
     } else {
-        // A process has one descriptor of each `-shm`.
-        if !fork::OPEN.insert(fd) {
-            return refuse();
+        match index::of(fd) {
+            Some(own) => call(own, command, &mut lock),
+            None => refuse(),
         }
-        call(fd, command, &mut lock)
     };
     // SAFETY: as above; `F_GETLK` answers there.
     unsafe { asked.write(lock) };
@@ -88,7 +85,7 @@ fn is(kind: c_short, value: c_int) -> bool {
     c_int::from(kind) == value
 }
 
-/// A lock that could not be released after a fork is one that is not taken.
+/// What no descriptor can be had for is not locked.
 fn refuse() -> c_int {
     // SAFETY: a thread's own.
     unsafe { *libc::__errno_location() = libc::ENOLCK };

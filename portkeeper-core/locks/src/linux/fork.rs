@@ -1,79 +1,10 @@
 //! A forked child gets descriptions of its own.
 
-use std::{
-    io::Write,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
-};
+use std::io::Write;
 
 use libc::c_int;
 
-use super::shared;
-
-/// The descriptors through which locks are taken, until they are closed.
-pub(super) static OPEN: Descriptors = Descriptors {
-    words: [const { AtomicU64::new(0) }; WORDS],
-    used: AtomicUsize::new(0),
-};
-
-/// For 1,048,576 descriptors, the most that Linux lets a process have unless it is told otherwise. The pages
-/// of this memory that nobody touches do not exist.
-const WORDS: usize = 1 << 14;
-
-/// A set that can be read between `fork` and `exec`, where nothing may be allocated or waited for.
-pub(super) struct Descriptors {
-    words: [AtomicU64; WORDS],
-    /// No word from here on was ever changed.
-    used: AtomicUsize,
-}
-
-impl Descriptors {
-    /// `false` for a number that is beyond the limit.
-    pub(super) fn insert(&self, fd: c_int) -> bool {
-        let Some((index, bit)) = place(fd) else {
-            return false;
-        };
-        if self.words[index].load(Ordering::Relaxed) & bit == 0 {
-            self.used.fetch_max(index + 1, Ordering::Relaxed);
-            self.words[index].fetch_or(bit, Ordering::Relaxed);
-        }
-        true
-    }
-
-    fn remove(&self, fd: c_int) {
-        if let Some((index, bit)) = place(fd)
-            && self.words[index].load(Ordering::Relaxed) & bit != 0
-        {
-            self.words[index].fetch_and(!bit, Ordering::Relaxed);
-        }
-    }
-
-    fn each(&self, mut visit: impl FnMut(c_int)) {
-        let used = self.used.load(Ordering::Relaxed).min(WORDS);
-        for (index, word) in self.words[..used].iter().enumerate() {
-            let mut bits = word.load(Ordering::Relaxed);
-            while bits != 0 {
-                let fd = index * 64 + bits.trailing_zeros() as usize;
-                bits &= bits - 1;
-                if let Ok(fd) = c_int::try_from(fd) {
-                    visit(fd);
-                }
-            }
-        }
-    }
-}
-
-fn place(fd: c_int) -> Option<(usize, u64)> {
-    let fd = usize::try_from(fd).ok()?;
-    (fd / 64 < WORDS).then_some((fd / 64, 1 << (fd % 64)))
-}
-
-/// Closes a descriptor. Must be called between [`enter`](shared::enter) and [`leave`](shared::leave): a child
-/// that is forked in the middle would keep it, and not know that.
-pub(super) fn close(fd: c_int) -> c_int {
-    OPEN.remove(fd);
-    // SAFETY: SQLite's own descriptor, or one that was opened here.
-    unsafe { libc::close(fd) }
-}
+use super::{index, shared};
 
 /// Has every later `fork` of this process do what is said above.
 pub(super) fn watch() -> bool {
@@ -91,14 +22,15 @@ unsafe extern "C" fn parent() {
 }
 
 unsafe extern "C" fn child() {
-    OPEN.each(replace);
+    index::each(replace);
+    shared::each(replace);
     shared::leave();
 }
 
 /// Puts a new description of the same file in the place of the one that is shared with the parent. What
 /// cannot be opened anew stays as it is.
 fn replace(fd: c_int) {
-    // SAFETY: `dup3` makes `fd` lead to the new description; both calls are allowed here.
+    // SAFETY: `dup3` makes `fd` lead to the new description; all calls are allowed here.
     unsafe {
         let flags = libc::fcntl(fd, libc::F_GETFL);
         if flags < 0 {
@@ -111,12 +43,32 @@ fn replace(fd: c_int) {
     }
 }
 
+/// A descriptor to lock the file of `fd` through, whose description nothing else shares: SQLite maps `-shm`,
+/// and the mapping of a forked child keeps the description, too. For writing where that is allowed: a
+/// connection that writes may follow one that only reads.
+///
+/// Without `/proc` it is a duplicate, which shares all of it.
+pub(super) fn described(fd: c_int) -> Option<c_int> {
+    opened_anew(fd, libc::O_RDWR).or_else(|| {
+        // SAFETY: a duplicate of a descriptor that is open.
+        let duplicate = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
+        (duplicate >= 0).then_some(duplicate)
+    })
+}
+
 /// A second description of the file that `fd` is open on, also of one that has no name any more.
-pub(super) fn opened_anew(fd: c_int, mode: c_int) -> Option<c_int> {
+fn opened_anew(fd: c_int, mode: c_int) -> Option<c_int> {
     let mut path = [0_u8; 32];
     // Formatting a number into a buffer allocates nothing. The last byte stays 0.
     write!(&mut path[..31], "/proc/self/fd/{fd}").ok()?;
     // SAFETY: the path ends with a 0.
     let new = unsafe { libc::open(path.as_ptr().cast(), mode | libc::O_CLOEXEC) };
     (new >= 0).then_some(new)
+}
+
+/// Closes what [`described`] opened. Must be called between [`shared::enter`] and [`shared::leave`]: a child that
+/// is forked in the middle would keep it, and not know that.
+pub(super) fn close(fd: c_int) -> c_int {
+    // SAFETY: opened here, or SQLite's own descriptor that it wants to close.
+    unsafe { libc::close(fd) }
 }

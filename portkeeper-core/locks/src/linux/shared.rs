@@ -46,6 +46,14 @@ pub(super) fn leave() {
     BUSY.store(false, Ordering::Release);
 }
 
+/// Calls `visit` with the descriptor of each database. Must be called between [`enter`] and [`leave`].
+pub(super) fn each(visit: impl Fn(c_int)) {
+    // SAFETY: the caller saw to it that nobody else has it.
+    for database in unsafe { &*DATABASES.0.get() } {
+        visit(database.fd);
+    }
+}
+
 /// Takes, releases or asks for a lock on the database that `fd` is open on.
 pub(super) fn apply(fd: c_int, command: c_int, lock: &mut flock) -> c_int {
     let mut status = MaybeUninit::<libc::stat>::uninit();
@@ -94,13 +102,9 @@ fn apply_to(
             if let Some(position) = inherited {
                 fork::close(databases.swap_remove(position).fd);
             }
-            let Some(own) = describe(fd) else {
-                return -1;
-            };
-            if !fork::OPEN.insert(own) {
-                fork::close(own);
+            let Some(own) = fork::described(fd) else {
                 return refuse();
-            }
+            };
             databases.push(Database {
                 device,
                 inode,
@@ -115,16 +119,4 @@ fn apply_to(
         fork::close(databases.swap_remove(position).fd);
     }
     outcome
-}
-
-/// A descriptor to lock the file of `fd` through, for writing too where it may be written: a connection that
-/// writes may follow one that only reads.
-fn describe(fd: c_int) -> Option<c_int> {
-    let anew = fork::opened_anew(fd, libc::O_RDWR);
-    anew.or_else(|| {
-        // SAFETY: a duplicate of a descriptor that is open. It shares the description, which without `/proc`
-        // is the best that can be had.
-        let duplicate = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
-        (duplicate >= 0).then_some(duplicate)
-    })
 }
