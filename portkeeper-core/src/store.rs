@@ -30,6 +30,7 @@ mod create;
 pub(crate) mod dump;
 mod failure;
 mod file;
+pub(crate) mod file_system;
 mod generation;
 pub(crate) mod history;
 pub(crate) mod leases;
