@@ -48,6 +48,7 @@ mod script;
 mod seal;
 pub(crate) mod source;
 pub(crate) mod stats;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod untrusted;

@@ -27,7 +27,11 @@ pub(super) fn of(fd: c_int) -> Option<c_int> {
         return Some(own);
     }
     shared::enter();
-    let own = fork::described(fd);
+    // Another thread may have come first.
+    let own = match place.load(Ordering::Acquire) {
+        0 => fork::described(fd),
+        own => Some(own),
+    };
     if let Some(own) = own {
         place.store(own, Ordering::Release);
         USED.fetch_max(fd.unsigned_abs() as usize + 1, Ordering::Relaxed);
