@@ -48,6 +48,7 @@ mod script;
 mod seal;
 pub(crate) mod source;
 pub(crate) mod stats;
+pub(crate) mod still;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -318,6 +319,7 @@ impl Store {
         let _within = Within::begin(generation, access == Access::Write)?;
         patience
             .retry(|| {
+                let _inside = still::enter();
                 let mut guard = generation.lock();
                 let link = match &mut *guard {
                     Some(link) => link,

@@ -7,7 +7,7 @@ use std::{
     ptr,
 };
 
-use nix::libc::{RTLD_DEEPBIND, RTLD_LOCAL, RTLD_NOW, dlopen, dlsym};
+use nix::libc::{RTLD_LOCAL, RTLD_NOW, dlopen, dlsym};
 
 type Open = unsafe extern "C" fn(*const c_char, *mut *mut c_void) -> c_int;
 type Exec = unsafe extern "C" fn(
@@ -31,10 +31,7 @@ impl SecondSqlite {
     pub fn load() -> Self {
         // SAFETY: the library's documented interface. It stays loaded.
         unsafe {
-            let library = dlopen(
-                c"libsqlite3.so.0".as_ptr(),
-                RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND,
-            );
+            let library = dlopen(c"libsqlite3.so.0".as_ptr(), RTLD_NOW | RTLD_LOCAL);
             assert!(!library.is_null(), "the system has no libsqlite3.so.0");
             let symbol = |name: &std::ffi::CStr| {
                 let found = dlsym(library, name.as_ptr());

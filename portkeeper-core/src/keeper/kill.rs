@@ -68,7 +68,8 @@ impl Keeper {
         let port = value::port(port)?;
         let mut rounds = Rounds::new(self.host.as_ref(), port, grace, self.stop.clone());
         let outcome = rounds.run();
-        let killed = match (rounds.killed(), &outcome) {
+        let is_stopped = matches!(outcome, Err(Error::Cancelled(_)));
+        let killed = match (rounds.killed(is_stopped), &outcome) {
             (Ok(killed), _) => killed,
             // The first error is the one to report.
             (Err(_), Err(_)) => Vec::new(),

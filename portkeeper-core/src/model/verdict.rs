@@ -121,6 +121,21 @@ impl Verdict {
         }
     }
 
+    /// The stable number, for a caller that takes no text: 0 for a free port, and one is never reused.
+    pub const fn code(&self) -> i32 {
+        match self {
+            Self::Free => 0,
+            Self::Reserved { .. } => 1,
+            Self::Held { .. } => 2,
+            Self::Listening { .. } => 3,
+            Self::Bound { .. } => 4,
+            Self::TimeWait { .. } => 5,
+            Self::OutgoingConnection { .. } => 6,
+            Self::Privileged { .. } => 7,
+            Self::Excluded { .. } => 8,
+        }
+    }
+
     /// The first process that is known to use the port.
     pub fn pid(&self) -> Option<u32> {
         match self {

@@ -20,6 +20,7 @@ use super::{
     Failure,
     connection::Link,
     retry::Patience,
+    still,
     sync::{Arc, Global, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, process_id},
 };
 use crate::{error::Error, stop::Stop};
@@ -92,6 +93,7 @@ impl Generation {
     /// Whether a keeper of this process has the database at `path`, a resolved one, open.
     pub(super) fn is_open_here(path: &Path) -> bool {
         // A list that nobody will ever release again may well name the path.
+        let _inside = still::enter();
         lock_open().is_none_or(|open| open.iter().any(|generation| generation.path == path))
     }
 
@@ -105,6 +107,7 @@ impl Generation {
     pub(super) fn end(self: &Arc<Self>) {
         let last = self.last();
         if last.is_of_this_process() {
+            let _inside = still::enter();
             let mut link = last.lock();
             drop(link.take());
             if let Some(mut open) = lock_open() {

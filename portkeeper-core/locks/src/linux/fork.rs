@@ -68,7 +68,7 @@ fn opened_anew(fd: c_int, mode: c_int) -> Option<c_int> {
 
 /// Closes what [`described`] opened. Must be called between [`shared::enter`] and [`shared::leave`]: a child that
 /// is forked in the middle would keep it, and not know that.
-pub(super) fn close(fd: c_int) -> c_int {
-    // SAFETY: opened here, or SQLite's own descriptor that it wants to close.
-    unsafe { libc::close(fd) }
+pub(super) fn close(fd: c_int) {
+    // SAFETY: opened here.
+    unsafe { libc::close(fd) };
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use libc::c_int;
 
-use super::{fork, shared};
+use super::{earlier_close, fork, shared};
 
 /// The most descriptors that Linux lets a process have unless it is told otherwise. The pages of this memory
 /// that nobody touches do not exist.
@@ -50,7 +50,7 @@ pub(super) fn close(fd: c_int) -> c_int {
             fork::close(own);
         }
     }
-    let outcome = fork::close(fd);
+    let outcome = earlier_close(fd);
     shared::leave();
     outcome
 }

@@ -99,9 +99,9 @@ impl<'a> Rounds<'a> {
     }
 
     /// Who was signalled and has ended. Where an error came right after a signal, those who got it
-    /// are given a moment.
-    pub fn killed(&self) -> Result<Vec<KilledProcess>> {
-        let deadline = Instant::now() + TICK;
+    /// are given a moment, and a short one where the caller is in a hurry.
+    pub fn killed(&self, is_stopped: bool) -> Result<Vec<KilledProcess>> {
+        let deadline = Instant::now() + if is_stopped { QUESTION } else { TICK };
         let mut killed = Vec::new();
         for victim in &self.victims {
             if let Some(signal) = victim.sent

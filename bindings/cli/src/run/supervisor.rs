@@ -1,0 +1,252 @@
+//! The first process of `portman run`: it has the claim and the hold, and the guard is its child.
+
+use std::{
+    ffi::OsString,
+    io,
+    net::{IpAddr, TcpListener},
+    os::unix::process::{CommandExt, ExitStatusExt},
+    process::{Child, Command},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
+    thread,
+    time::Duration,
+};
+
+use command_fds::{CommandFdExt, FdMapping};
+use portkeeper_core::{Error, ErrorKind, Keeper, Ready};
+
+use super::{
+    Claim,
+    binds::{self, Shared},
+    guard::{self, Options},
+    link::Link,
+    signals, tree,
+};
+use crate::failure::{Failure, Outcome};
+
+/// How long it is looked all the time whether the command listens; after that, every second.
+const EAGER: Duration = Duration::from_mins(1);
+
+/// A command to be run on a port.
+pub struct Job<'a> {
+    pub keeper: &'a Keeper,
+    pub claim: Claim,
+    pub command: Vec<OsString>,
+    /// The variables that are to have the port.
+    pub variables: Vec<String>,
+    /// How long the command may take to listen, where that is waited for.
+    pub wait: Option<Duration>,
+    pub grace: Duration,
+    /// Whether the port is kept until the very call that binds it.
+    pub watched: bool,
+    /// Where to listen, for a command that is given the socket.
+    pub listen: Option<IpAddr>,
+}
+
+enum Event {
+    Signal(i32),
+    Ended(io::Result<std::process::ExitStatus>),
+    Listens,
+    /// Somebody else answers, or nobody in time.
+    Unready(Error),
+}
+
+/// Runs the command, and returns its exit code. `announce` is called once the command may be used: when
+/// it was started or, if that is waited for, when it listens.
+pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> Outcome<u8> {
+    let Job {
+        keeper,
+        claim,
+        command,
+        variables,
+        wait,
+        grace,
+        watched,
+        listen,
+    } = job;
+    tree::adopt_orphans()?;
+    let (events, received) = mpsc::channel();
+    // Before there is anything to be ended.
+    let mut caught = signals::listen(&[])?;
+
+    let (port, project) = (claim.port(), claim.project().to_owned());
+    let socket = listen.map(|address| {
+        // The hold is in nobody's way who sets SO_REUSEADDR, as this does.
+        TcpListener::bind((address, port)).map_err(|error| {
+            let message = format!("port {port} cannot be listened on at {address}: {error}");
+            Failure::Refused(ErrorKind::InvalidInput, message)
+        })
+    });
+    let socket = socket.transpose()?;
+    let options = Options {
+        grace,
+        watched: watched && socket.is_none(),
+        listens: socket.is_some(),
+    };
+    let (mut link, theirs) = Link::pair()?;
+    let mut starter = Command::new(std::env::current_exe()?);
+    starter
+        // Who ends portman by its name means this process, and needs the other one to clean up.
+        .arg0(guard::PROCESS)
+        .args(options.to_args())
+        .args(command)
+        .env(guard::REGISTRY, keeper.path());
+    for variable in variables {
+        starter.env(variable, port.to_string());
+    }
+    let mut mappings = vec![FdMapping {
+        parent_fd: theirs,
+        child_fd: guard::LINK,
+    }];
+    if let Some(socket) = socket {
+        mappings.push(FdMapping {
+            parent_fd: socket.into(),
+            child_fd: guard::LISTENER,
+        });
+    }
+    starter.fd_mappings(mappings).map_err(io::Error::other)?;
+    let child = starter.spawn()?;
+    // It has the other ends, and the socket, as its own.
+    drop(starter);
+    let guard = child.id();
+
+    let (hold, lease) = claim.into_parts();
+    let hold = Shared::new(hold);
+    match link.greeted() {
+        Ok(Some(binds)) => drop(binds::serve(port, binds, hold.clone())?),
+        // A socket is listened on already; else nobody can say when the command binds.
+        Ok(None) => hold.let_go(),
+        // It has ended, and what it said why.
+        Err(_) => {}
+    }
+    let _ = link.go();
+
+    spawn(&events, move |events| {
+        for signal in caught.forever() {
+            let _ = events.send(Event::Signal(signal));
+        }
+    })?;
+    spawn(&events, move |events| wait_for(child, &events))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    let looking = keeper.interruptible(move || asked.load(Ordering::Relaxed));
+    spawn(&events, move |events| {
+        look(&looking, port, guard, wait, &events);
+    })?;
+
+    let mut attendant = Attendant {
+        hold: &hold,
+        link,
+        announce: Some(announce),
+        guard,
+        is_waited_for: wait.is_some(),
+        failure: None,
+    };
+    if wait.is_none() {
+        attendant.announce()?;
+    }
+    let code = attendant.attend(&received, &project);
+    stop.store(true, Ordering::Relaxed);
+    // Where the guard was ended by force, its children are now this process's.
+    tree::end_all(grace.min(Duration::from_secs(2)), |_, _| {});
+    let failure = attendant.failure;
+    // Before the lease, which would go on until it has ended.
+    hold.end();
+    drop(lease);
+    match failure {
+        Some(failure) => Err(failure),
+        None => Ok(code),
+    }
+}
+
+struct Attendant<'a, A> {
+    hold: &'a Shared,
+    link: Link,
+    announce: Option<A>,
+    guard: u32,
+    is_waited_for: bool,
+    failure: Option<Failure>,
+}
+
+impl<A: FnOnce(u32) -> io::Result<()>> Attendant<'_, A> {
+    fn announce(&mut self) -> io::Result<()> {
+        match self.announce.take() {
+            Some(announce) => announce(self.guard),
+            None => Ok(()),
+        }
+    }
+
+    /// To the command. A guard that has ended has nobody to pass it to.
+    fn pass_on(&mut self, signal: i32) {
+        let _ = u8::try_from(signal).map(|signal| self.link.signal(signal));
+    }
+
+    /// Until the guard has ended.
+    fn attend(&mut self, events: &Receiver<Event>, project: &str) -> u8 {
+        while let Ok(event) = events.recv() {
+            match event {
+                Event::Signal(signal) => {
+                    self.pass_on(signal);
+                }
+                Event::Ended(Ok(status)) => {
+                    let code = status.code().or(status.signal().map(|signal| 128 + signal));
+                    return code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+                }
+                Event::Ended(Err(_)) => return 1,
+                Event::Listens => {
+                    self.hold.let_go();
+                    // Whoever reads it has gone away, and the command goes on.
+                    let _ = self.announce();
+                }
+                Event::Unready(error) => {
+                    if self.is_waited_for {
+                        self.failure = Some(error.into());
+                        self.pass_on(libc::SIGTERM);
+                    } else if error.kind() == ErrorKind::WrongListener {
+                        crate::output::remark(&format!("warning for {project}: {error}"));
+                    }
+                }
+            }
+        }
+        1
+    }
+}
+
+/// Looks until the command listens on its port.
+fn look(keeper: &Keeper, port: u16, guard: u32, wait: Option<Duration>, events: &Sender<Event>) {
+    let mut within = wait.unwrap_or(EAGER);
+    loop {
+        match keeper.wait_ready(Ready::port(port).by(guard), within) {
+            Ok(_) => {
+                let _ = events.send(Event::Listens);
+                return;
+            }
+            Err(error) if error.kind() == ErrorKind::Cancelled => return,
+            Err(error) if error.kind() == ErrorKind::Timeout && wait.is_none() => {
+                // A command that has not listened for so long may never do so.
+                thread::sleep(Duration::from_secs(1));
+                within = Duration::ZERO;
+            }
+            Err(error) => {
+                let _ = events.send(Event::Unready(error));
+                return;
+            }
+        }
+    }
+}
+
+fn wait_for(mut child: Child, events: &Sender<Event>) {
+    let _ = events.send(Event::Ended(child.wait()));
+}
+
+fn spawn(
+    events: &Sender<Event>,
+    body: impl FnOnce(Sender<Event>) + Send + 'static,
+) -> io::Result<()> {
+    let events = events.clone();
+    thread::Builder::new().spawn(move || body(events))?;
+    Ok(())
+}

@@ -1,0 +1,4 @@
+import portkeeper from './vite.cjs'
+
+export default portkeeper
+export { portkeeper }

@@ -1,0 +1,81 @@
+"""`pick_unused_port()` for programs that used `portpicker`: a port that stays theirs."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+
+from portkeeper._portkeeper import Keeper, Lease, Project
+
+_lock = threading.Lock()
+_keeper: Keeper | None = None
+_leases: dict[int, Lease | None] = {}
+
+
+def pick_unused_port(pid: int | None = None, *, project: str | None = None) -> int:
+    """A free port that nobody else is given until this process ends, or returns it.
+
+    Between this call and the server's bind the port is leased: no other process that asks the registry gets
+    it, and it lies outside the range from which the kernel gives ports to `bind(0)`. With `pid` it belongs to
+    that process instead, such as a server that was started already. The project is that of the working
+    directory by default.
+    """
+    keeper, project = _open(), project or Project.detect().id
+    if pid is not None and pid != os.getpid():
+        port = keeper.request(project, strategy="random", owned_by=pid)[0].number
+        _leases[port] = None
+    else:
+        lease = keeper.lease(project, strategy="random")
+        port = lease.port
+        _leases[port] = lease
+    return port
+
+
+def return_port(port: int) -> None:
+    """Gives back a port of `pick_unused_port`. Others, and a parent's in a forked child, are left alone."""
+    lease = _leases.pop(port, _Unknown)
+    if isinstance(lease, Lease):
+        lease.release()
+    elif lease is None:
+        _open().release(port)
+
+
+def is_port_free(port: int) -> bool:
+    """Whether nobody has claimed the port and a server could bind it, for TCP and UDP."""
+    return _open().check(port).is_free
+
+
+class _Unknown:
+    """Stands for a port that was not picked here."""
+
+
+def _open() -> Keeper:
+    global _keeper
+    with _lock:
+        if _keeper is None:
+            _keeper = Keeper()
+        return _keeper
+
+
+@atexit.register
+def _return_all() -> None:
+    # A process that ends otherwise gives its ports back by the next sweep of any keeper.
+    while _leases:
+        _, lease = _leases.popitem()
+        if lease is not None:
+            try:
+                lease.release()
+            except Exception:
+                return
+
+
+def _forget() -> None:
+    """In a forked child: the leases are its parent's, and the lock may be held by nobody."""
+    global _lock
+    _lock = threading.Lock()
+    _leases.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

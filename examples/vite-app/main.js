@@ -1,0 +1,1 @@
+document.querySelector('#where').textContent = `This is ${location.host}, today and tomorrow.`

@@ -1,0 +1,180 @@
+//! Care of the database: backups, damage, size
+
+use std::{
+    ffi::{c_char, c_void},
+    mem::MaybeUninit,
+};
+
+use portkeeper_core::PruneRequest;
+
+use crate::{
+    callback::{Writer, pk_progress_callback, pk_write_callback, watch},
+    code::pk_code,
+    error::pk_error,
+    guard::guard,
+    input::{given, text},
+    keeper::pk_keeper,
+    queries::age,
+    result::pk_result,
+};
+
+/// For pk_keeper_prune(): how long history is kept, usually: 365 days.
+pub const PK_HISTORY_KEPT_MS: u64 = 31_536_000_000;
+/// For pk_keeper_prune(): how long results of scans are kept, usually: 7 days.
+pub const PK_SCANS_KEPT_MS: u64 = 604_800_000;
+
+/// Writes a checked, private copy of the registry to the new file `path`, while everybody goes on. `progress`
+/// may be NULL; when it stops the backup, there is no file.
+///
+/// `report` may be NULL; else it gets what was written (BackupReport).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pk_keeper_backup(
+    keeper: Option<&pk_keeper>,
+    path: *const c_char,
+    progress: pk_progress_callback,
+    user_data: *mut c_void,
+    report: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let keeper = given("keeper", keeper)?;
+        // SAFETY: as the header says of its arguments.
+        let path = unsafe { text("path", path) }?;
+        let done = keeper.keeper.backup(path, watch(progress, user_data))?;
+        pk_result::wanted(report, &done)
+    })
+}
+
+/// Brings the claims of a backup, or of a dump, back into the live registry, after a safety backup. No history
+/// is deleted. `progress` may be NULL.
+///
+/// `report` may be NULL; else it gets what was changed (RestoreReport).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pk_keeper_restore(
+    keeper: Option<&pk_keeper>,
+    path: *const c_char,
+    progress: pk_progress_callback,
+    user_data: *mut c_void,
+    report: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let keeper = given("keeper", keeper)?;
+        // SAFETY: as the header says of its arguments.
+        let path = unsafe { text("path", path) }?;
+        let done = keeper.keeper.restore(path, watch(progress, user_data))?;
+        pk_result::wanted(report, &done)
+    })
+}
+
+/// The registry as SQL that `sqlite3 new.db < dump.sql` reads back, piece by piece through `write`, which gets
+/// `write_data`. What it got before an error is no whole dump. `progress` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pk_keeper_dump(
+    keeper: Option<&pk_keeper>,
+    write: pk_write_callback,
+    write_data: *mut c_void,
+    progress: pk_progress_callback,
+    user_data: *mut c_void,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let keeper = given("keeper", keeper)?;
+        let callback = given("write", write)?;
+        let mut writer = Writer {
+            callback,
+            user_data: write_data,
+        };
+        keeper.keeper.dump(&mut writer, watch(progress, user_data))
+    })
+}
+
+/// Removes history and results of scans that are older than this, usually PK_HISTORY_KEPT_MS and
+/// PK_SCANS_KEPT_MS; 0 is no special age. What is kept stays right: of each port the last claim before it
+/// is kept, however old. `progress` may be NULL; a prune that it stops has removed the oldest rows.
+///
+/// `report` may be NULL; else it gets how much was removed (PruneReport).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pk_keeper_prune(
+    keeper: Option<&pk_keeper>,
+    history_older_than_ms: u64,
+    scans_older_than_ms: u64,
+    progress: pk_progress_callback,
+    user_data: *mut c_void,
+    report: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let keeper = given("keeper", keeper)?;
+        let request = PruneRequest::new()
+            .history_older_than(age(history_older_than_ms))
+            .scans_older_than(age(scans_older_than_ms));
+        let done = keeper.keeper.prune(request, watch(progress, user_data))?;
+        pk_result::wanted(report, &done)
+    })
+}
+
+/// Writes the database anew without gaps. Other processes wait with their writes. `progress` may be NULL.
+///
+/// `report` may be NULL; else it gets what was gained (CompactReport).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pk_keeper_compact(
+    keeper: Option<&pk_keeper>,
+    progress: pk_progress_callback,
+    user_data: *mut c_void,
+    report: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let keeper = given("keeper", keeper)?;
+        let done = keeper.keeper.compact(watch(progress, user_data))?;
+        pk_result::wanted(report, &done)
+    })
+}
+
+/// Looks for damage and changes nothing (a list of Finding); no row means that all is well. `progress` may be
+/// NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pk_keeper_verify(
+    keeper: Option<&pk_keeper>,
+    progress: pk_progress_callback,
+    user_data: *mut c_void,
+    findings: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let keeper = given("keeper", keeper)?;
+        let output = given("findings", findings)?;
+        let found = keeper.keeper.verify(watch(progress, user_data))?;
+        output.write(pk_result::of(&found)?);
+        Ok(())
+    })
+}
+
+/// How large the registry is (Stats).
+#[unsafe(no_mangle)]
+pub extern "C" fn pk_keeper_stats(
+    keeper: Option<&pk_keeper>,
+    stats: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let keeper = given("keeper", keeper)?;
+        let output = given("stats", stats)?;
+        output.write(pk_result::of(&keeper.keeper.stats()?)?);
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use portkeeper_core::PruneRequest;
+
+    use super::{PK_HISTORY_KEPT_MS, PK_SCANS_KEPT_MS, age};
+
+    #[test]
+    fn the_usual_ages_are_those_of_the_engine() {
+        assert_eq!(age(PK_HISTORY_KEPT_MS), PruneRequest::HISTORY_KEPT);
+        assert_eq!(age(PK_SCANS_KEPT_MS), PruneRequest::SCANS_KEPT);
+    }
+}

@@ -1,0 +1,103 @@
+//! Keepers
+
+use std::{
+    ffi::{CString, c_char, c_void},
+    mem::MaybeUninit,
+};
+
+use portkeeper_core::Keeper;
+
+use crate::{
+    callback::{Stop, pk_stop_callback},
+    code::pk_code,
+    error::pk_error,
+    guard::{answer, guard},
+    input::{given, text_or_null},
+    options::{pk_open_options, read},
+    result::c_string,
+};
+
+/// The registry of this machine's ports. Every process of a user opens the same database.
+///
+/// Owned by the caller, who frees it with pk_keeper_free(); what it returned may be used and freed after
+/// that. Several threads may use one keeper at once, but for freeing it. After a fork the child may go on
+/// using it.
+pub struct pk_keeper {
+    pub(crate) keeper: Keeper,
+    path: CString,
+}
+
+impl pk_keeper {
+    fn new(keeper: Keeper) -> Self {
+        let path = c_string(&keeper.path().to_string_lossy());
+        Self { keeper, path }
+    }
+
+    /// The engine's keeper.
+    pub fn engine(&self) -> &Keeper {
+        &self.keeper
+    }
+}
+
+/// Opens the registry in the file `path`, and creates it, readable by the user alone, where it is missing.
+/// NULL opens the user's own: PORTKEEPER_DB_PATH where it is set, else ~/.portkeeper/database.db. `options`
+/// may be NULL.
+///
+/// PK_DATABASE_CORRUPT, PK_SCHEMA_MISMATCH and PK_SCHEMA_TOO_NEW mean a file that is no registry or not this
+/// version's; it stays as it is.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pk_keeper_open(
+    path: *const c_char,
+    options: *const pk_open_options,
+    keeper: Option<&mut MaybeUninit<Option<Box<pk_keeper>>>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let output = given("keeper", keeper)?;
+        // SAFETY: as the header says of its arguments.
+        let options = unsafe { read(options)?.apply(text_or_null("path", path)?)? };
+        output.write(Some(Box::new(pk_keeper::new(options.open()?))));
+        Ok(())
+    })
+}
+
+/// Another keeper of the same registry and connection, whose waits `stop` may end: for other writers of a
+/// busy database, in pk_keeper_wait_ready(), and for the processes that pk_keeper_kill() ends. What the
+/// operation did is undone, but for a signal that a process got already.
+///
+/// `stop` and `user_data` must live until the new keeper is freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pk_keeper_interruptible(
+    keeper: Option<&pk_keeper>,
+    stop: pk_stop_callback,
+    user_data: *mut c_void,
+    interruptible: Option<&mut MaybeUninit<Option<Box<pk_keeper>>>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let keeper = &given("keeper", keeper)?.keeper;
+        let stop = Stop {
+            callback: given("stop", stop)?,
+            user_data,
+        };
+        let output = given("interruptible", interruptible)?;
+        let keeper = keeper.interruptible(move || stop.asked());
+        output.write(Some(Box::new(pk_keeper::new(keeper))));
+        Ok(())
+    })
+}
+
+/// The file of the registry, ":memory:" for one without; "" for NULL. It lives as long as the keeper.
+#[unsafe(no_mangle)]
+pub extern "C" fn pk_keeper_path(keeper: Option<&pk_keeper>) -> *const c_char {
+    answer(c"".as_ptr(), || {
+        keeper.map_or(c"", |keeper| keeper.path.as_c_str()).as_ptr()
+    })
+}
+
+/// Frees a keeper. Claims stay; leases, holds and bound ports stay as well, until they are freed. NULL is
+/// fine.
+#[unsafe(no_mangle)]
+pub extern "C" fn pk_keeper_free(keeper: Option<Box<pk_keeper>>) {
+    answer((), || drop(keeper));
+}

@@ -1,0 +1,35 @@
+//! Projects: what a folder is called
+
+use std::{ffi::c_char, mem::MaybeUninit};
+
+use portkeeper_core::Project;
+use serde_json::Value;
+
+use crate::{
+    code::pk_code,
+    error::pk_error,
+    guard::guard,
+    input::{given, text},
+    result::pk_result,
+};
+
+/// The project that a folder belongs to (Project), found by its manifest and its git checkout. Its "id" is what
+/// to reserve ports for. PK_INVALID_INPUT for what is no folder.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pk_project_detect(
+    path: *const c_char,
+    project: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let output = given("project", project)?;
+        // SAFETY: as the header says of its arguments.
+        let found = Project::detect(unsafe { text("path", path) }?)?;
+        let mut record = pk_result::value(&found)?;
+        if let Value::Object(record) = &mut record {
+            record.insert("id".to_owned(), found.id().into());
+        }
+        output.write(Some(Box::new(pk_result::new(record))));
+        Ok(())
+    })
+}

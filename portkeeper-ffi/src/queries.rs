@@ -1,0 +1,136 @@
+//! Questions that the registry answers without looking at the machine
+
+use std::{ffi::c_char, mem::MaybeUninit};
+
+use chrono::TimeDelta;
+use portkeeper_core::HistoryQuery;
+
+use crate::{
+    code::pk_code,
+    error::pk_error,
+    guard::guard,
+    input::{given, text, time},
+    keeper::pk_keeper,
+    options::{pk_history_options, pk_list_options, read},
+    result::pk_result,
+};
+
+/// For pk_keeper_history(): every port.
+pub const PK_ALL_PORTS: i64 = i64::MIN;
+
+/// The claims, by number (a list of Reservation). `options` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pk_keeper_list(
+    keeper: Option<&pk_keeper>,
+    options: *const pk_list_options,
+    rows: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let keeper = given("keeper", keeper)?;
+        let output = given("rows", rows)?;
+        // SAFETY: as the header says of its arguments.
+        let filter = unsafe { read(options)?.apply()? };
+        output.write(pk_result::of(&keeper.keeper.list(filter)?)?);
+        Ok(())
+    })
+}
+
+/// What happened to the claims on a port, or on every one with PK_ALL_PORTS, newest first (a list of
+/// HistoryEntry). `options` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pk_keeper_history(
+    keeper: Option<&pk_keeper>,
+    port: i64,
+    options: *const pk_history_options,
+    entries: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let keeper = given("keeper", keeper)?;
+        let output = given("entries", entries)?;
+        let query = match port {
+            PK_ALL_PORTS => HistoryQuery::all(),
+            port => HistoryQuery::port(port),
+        };
+        // SAFETY: as the header says of its arguments.
+        let query = unsafe { read::<pk_history_options>(options)?.apply(query)? };
+        output.write(pk_result::of(&keeper.keeper.history(query)?)?);
+        Ok(())
+    })
+}
+
+/// Who had a port at a moment (RFC 3339), to the second (Holder); no row when nobody had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pk_keeper_holder_at(
+    keeper: Option<&pk_keeper>,
+    port: i64,
+    moment: *const c_char,
+    holder: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let keeper = given("keeper", keeper)?;
+        let output = given("holder", holder)?;
+        // SAFETY: as the header says of its arguments.
+        let moment = time("moment", unsafe { text("moment", moment) }?)?;
+        output.write(pk_result::of(&keeper.keeper.holder_at(port, moment)?)?);
+        Ok(())
+    })
+}
+
+/// Claims that were made more than `older_than_ms` ago and are not in use, the oldest first (a list of
+/// StaleReservation).
+#[unsafe(no_mangle)]
+pub extern "C" fn pk_keeper_stale(
+    keeper: Option<&pk_keeper>,
+    older_than_ms: u64,
+    rows: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let keeper = given("keeper", keeper)?;
+        let output = given("rows", rows)?;
+        let stale = keeper.keeper.stale(age(older_than_ms))?;
+        output.write(pk_result::of(&stale)?);
+        Ok(())
+    })
+}
+
+/// How many ports there are in each status (Summary).
+#[unsafe(no_mangle)]
+pub extern "C" fn pk_keeper_summary(
+    keeper: Option<&pk_keeper>,
+    summary: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let keeper = given("keeper", keeper)?;
+        let output = given("summary", summary)?;
+        output.write(pk_result::of(&keeper.keeper.summary()?)?);
+        Ok(())
+    })
+}
+
+/// Every project that has a port, by name (a list of ProjectPorts).
+#[unsafe(no_mangle)]
+pub extern "C" fn pk_keeper_projects(
+    keeper: Option<&pk_keeper>,
+    projects: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let keeper = given("keeper", keeper)?;
+        let output = given("projects", projects)?;
+        output.write(pk_result::of(&keeper.keeper.projects()?)?);
+        Ok(())
+    })
+}
+
+/// Milliseconds as the engine takes an age; more than it knows is its longest.
+pub(crate) fn age(milliseconds: u64) -> TimeDelta {
+    let milliseconds = i64::try_from(milliseconds).ok();
+    milliseconds
+        .and_then(TimeDelta::try_milliseconds)
+        .unwrap_or(TimeDelta::MAX)
+}

@@ -1,0 +1,209 @@
+//! The committed header is what the source gives: `PORTKEEPER_WRITE_HEADER=1 cargo test -p portkeeper-ffi
+//! --test header` writes it anew.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
+
+use std::{env, fmt::Write, fs, path::Path};
+
+const HEADER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/include/portkeeper.h");
+
+#[test]
+fn the_committed_header_is_that_of_the_source() {
+    let made = grouped(&generated());
+    if env::var_os("PORTKEEPER_WRITE_HEADER").is_some() {
+        fs::write(HEADER, &made).unwrap();
+    }
+    let committed = fs::read_to_string(HEADER).unwrap_or_default();
+    let differs = committed
+        .lines()
+        .zip(made.lines())
+        .position(|(a, b)| a != b);
+    assert!(
+        committed == made,
+        "include/portkeeper.h is not made from this source; the first difference is in line {differs:?}. \
+         PORTKEEPER_WRITE_HEADER=1 writes it anew"
+    );
+}
+
+/// A function that a macro makes would be missing in the header, and nobody would notice.
+#[test]
+fn every_exported_function_is_declared() {
+    let header = fs::read_to_string(HEADER).unwrap();
+    let mut count = 0;
+    for (_, source) in modules() {
+        for name in functions(&source) {
+            assert!(
+                header.contains(&format!(" {name}(")) || header.contains(&format!("*{name}(")),
+                "{name}"
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 60, "{count} functions");
+}
+
+fn generated() -> String {
+    let folder = env!("CARGO_MANIFEST_DIR");
+    let config = cbindgen::Config::from_file(Path::new(folder).join("cbindgen.toml")).unwrap();
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    // File by file, so that the header has the order of the modules in lib.rs.
+    for (path, _) in modules() {
+        builder = builder.with_src(path);
+    }
+    let mut text = Vec::new();
+    builder.generate().unwrap().write(&mut text);
+    String::from_utf8(text).unwrap()
+}
+
+/// The modules that lib.rs lists, with their text.
+fn modules() -> Vec<(String, String)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    let lib = fs::read_to_string(format!("{folder}/lib.rs")).unwrap();
+    let names = lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let paths = names.map(|name| format!("{folder}/{name}.rs"));
+    paths
+        .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
+        .collect()
+}
+
+fn functions(source: &str) -> impl Iterator<Item = &str> {
+    source.lines().filter_map(|line| {
+        let rest = line.strip_prefix("pub unsafe extern \"C\" fn ");
+        let rest = rest.or_else(|| line.strip_prefix("pub extern \"C\" fn "))?;
+        rest.split('(').next()
+    })
+}
+
+/// What cbindgen made, with everything that a module declares below the module's heading.
+fn grouped(header: &str) -> String {
+    let (preamble, rest) = header.split_once("*/\n").unwrap();
+    // A declaration with its comment has no empty line in it.
+    let mut items: Vec<&str> = rest.split("\n\n").map(str::trim).collect();
+    items.retain(|item| !item.is_empty());
+    let mut text = format!(
+        "{}*/\n\n#ifndef PORTKEEPER_H\n#define PORTKEEPER_H\n\n#include <stdbool.h>\n#include <stddef.h>\n\
+         #include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {{\n#endif\n",
+        preamble.trim_start()
+    );
+    for (_, source) in modules() {
+        let (ours, others): (Vec<&str>, Vec<&str>) = items
+            .into_iter()
+            .partition(|item| declares(&source, &name(item)));
+        items = others;
+        if ours.is_empty() {
+            continue;
+        }
+        let heading = source
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("//! "))
+            .unwrap();
+        let rule = "-".repeat(100 - heading.chars().count());
+        let _ = writeln!(text, "\n/* ---- {heading} {rule} */");
+        let mut is_define = false;
+        for item in ours {
+            // Constants that belong together stand together.
+            let follows = is_define && name(item).starts_with("PK_");
+            is_define = name(item).starts_with("PK_");
+            let gap = if follows { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}{}", with_rules(item));
+            text += &initialiser(item);
+        }
+    }
+    assert!(items.is_empty(), "of no module: {items:?}");
+    text + "\n#ifdef __cplusplus\n}\n#endif\n\n#endif /* PORTKEEPER_H */\n"
+}
+
+/// What an item declares.
+fn name(item: &str) -> String {
+    let code = || {
+        item.lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+    };
+    let (first, last) = (code().next().unwrap(), code().next_back().unwrap());
+    let name = if let Some(define) = first.strip_prefix("#define ") {
+        define.split(' ').next()
+    } else if let Some((_, callback)) = first.split_once("(*") {
+        callback.split(')').next()
+    } else if first.starts_with("typedef") {
+        last.trim_end_matches(';').rsplit(' ').next()
+    } else {
+        first
+            .split('(')
+            .next()
+            .and_then(|start| start.rsplit([' ', '*']).next())
+    };
+    name.unwrap().to_owned()
+}
+
+/// A function with what its signature says of ownership and threads.
+fn with_rules(item: &str) -> String {
+    let is_code = |line: &&str| !line.starts_with("//");
+    let code: Vec<&str> = item.lines().filter(is_code).collect();
+    let comment: Vec<&str> = item.lines().filter(|line| line.starts_with("//")).collect();
+    let (comment, code) = (comment.join("\n"), code.join("\n"));
+    let name = name(item);
+    if !code.ends_with(");") || code.starts_with("typedef") {
+        return item.to_owned();
+    }
+    let rules = if name.ends_with("_free") {
+        "Not thread-safe: nobody uses the object any more.".to_owned()
+    } else {
+        let parameters = code.split_once('(').unwrap().1;
+        let outputs = parameters.split([',', ')']).filter_map(|parameter| {
+            let (kind, name) = parameter.trim().strip_prefix("pk_")?.split_once(" **")?;
+            Some(format!("{name} with pk_{kind}_free()"))
+        });
+        let outputs: Vec<String> = outputs.collect();
+        let borrowed = code.starts_with("const ") && parameters.starts_with("const pk_");
+        match (outputs.is_empty(), borrowed) {
+            (false, _) => format!("Thread-safe. Free {}.", outputs.join(", ")),
+            (true, true) => {
+                "Thread-safe. What it returns is the object's and lives as long.".to_owned()
+            }
+            (true, false) => "Thread-safe.".to_owned(),
+        }
+    };
+    format!("{comment}\n//\n// {rules}\n{code}")
+}
+
+fn declares(source: &str, name: &str) -> bool {
+    let kinds = [
+        "struct ",
+        "const ",
+        "type ",
+        "extern \"C\" fn ",
+        "unsafe extern \"C\" fn ",
+    ];
+    kinds.iter().any(|kind| {
+        let start = format!("pub {kind}{name}");
+        source.lines().any(|line| {
+            let rest = line.strip_prefix(&start);
+            rest.is_some_and(|rest| !rest.starts_with(|c: char| c == '_' || c.is_alphanumeric()))
+        })
+    })
+}
+
+/// All fields, since compilers warn of those that are left out.
+fn initialiser(item: &str) -> String {
+    let name = name(item);
+    let Some(short) = name
+        .strip_suffix("_options")
+        .filter(|_| item.contains("size_t size;"))
+    else {
+        return String::new();
+    };
+    let fields = item
+        .lines()
+        .filter(|line| line.starts_with("    ") && line.ends_with(';'))
+        .skip(1);
+    let values: Vec<&str> = fields
+        .map(|field| if field.contains('*') { "NULL" } else { "0" })
+        .collect();
+    format!(
+        "\n// All defaults.\n#define {}_OPTIONS_INIT {{ sizeof({name}), {} }}\n",
+        short.to_uppercase(),
+        values.join(", ")
+    )
+}

@@ -1,0 +1,173 @@
+//! What `install.sh` installs is found by pkg-config, and the examples run with it: shared and static.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use support::{CRATE, STATIC_LIBRARIES, WARNINGS, built, has, is_full, read, skipped, succeeds};
+
+/// Without a network of its own, an example would meet whoever listens on this machine.
+const APART: &str = "ip link set lo up && exec \"$0\" \"$@\"";
+
+struct Installed {
+    prefix: tempfile::TempDir,
+}
+
+impl Installed {
+    fn new() -> Self {
+        let prefix = tempfile::tempdir().unwrap();
+        let mut install = Command::new(Path::new(CRATE).join("install.sh"));
+        install.arg(prefix.path());
+        if !is_full() {
+            // A release build takes minutes where none was made before.
+            install.env("LIBRARIES", built("libportkeeper.so").parent().unwrap());
+        }
+        succeeds(&mut install);
+        Self { prefix }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.prefix.path().join(name)
+    }
+
+    fn pkg_config(&self, arguments: &[&str]) -> Vec<String> {
+        let mut command = Command::new("pkg-config");
+        command.env("PKG_CONFIG_PATH", self.path("lib/pkgconfig"));
+        let text = succeeds(command.args(arguments).arg("portkeeper"));
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// Compiles an example and runs it on a registry of its own.
+    fn run(&self, example: &str, flags: &[String], has_rpath: bool) -> String {
+        let program = self.path(example);
+        let mut compile = Command::new("gcc");
+        compile
+            .arg("-std=c11")
+            .args(WARNINGS)
+            .arg("-D_DEFAULT_SOURCE");
+        compile.arg(
+            Path::new(CRATE)
+                .join("../examples")
+                .join(format!("{example}.c")),
+        );
+        compile.args(flags).arg("-o").arg(&program);
+        succeeds(&mut compile);
+        let registry = self.path(&format!("{example}.db"));
+        let mut command = Command::new("unshare");
+        command.args(["-rn", "sh", "-c", APART]);
+        if Command::new("unshare")
+            .args(["-rn", "ip", "link"])
+            .output()
+            .is_ok_and(|output| output.status.success())
+        {
+            command.arg(&program);
+        } else {
+            command = Command::new(&program);
+        }
+        if has_rpath {
+            command.env("LD_LIBRARY_PATH", self.path("lib"));
+        } else {
+            command.env_remove("LD_LIBRARY_PATH");
+        }
+        let text = succeeds(command.arg(&registry));
+        fs::remove_file(registry).unwrap();
+        text
+    }
+}
+
+#[test]
+fn the_installed_library_is_found_and_runs() {
+    let installed = Installed::new();
+    let library = fs::read_link(installed.path("lib/libportkeeper.so")).unwrap();
+    assert_eq!(library, Path::new("libportkeeper.so.0"));
+    let library = fs::read_link(installed.path("lib/libportkeeper.so.0")).unwrap();
+    assert_eq!(
+        library,
+        Path::new(&format!("libportkeeper.so.{}", env!("CARGO_PKG_VERSION")))
+    );
+    assert_eq!(
+        read(installed.path("include/portkeeper.h")),
+        read(Path::new(CRATE).join("include/portkeeper.h"))
+    );
+
+    if !has("pkg-config") {
+        skipped("the_installed_library_is_found_and_runs: pkg-config is not installed");
+        return;
+    }
+    assert_eq!(
+        installed.pkg_config(&["--modversion"]),
+        [env!("CARGO_PKG_VERSION")]
+    );
+    let shared = installed.pkg_config(&["--cflags", "--libs"]);
+    let mut fixed = installed.pkg_config(&["--static", "--cflags", "--libs"]);
+    for needed in STATIC_LIBRARIES {
+        assert!(
+            fixed.iter().any(|flag| flag == needed),
+            "{needed} is missing in {fixed:?}"
+        );
+    }
+    // Both are installed, and linkers would take the shared one.
+    for flag in &mut fixed {
+        if flag == "-lportkeeper" {
+            *flag = "-l:libportkeeper.a".to_owned();
+        }
+    }
+    for (flags, is_shared) in [(&shared, true), (&fixed, false)] {
+        check_quickstart(&installed.run("quickstart", flags, is_shared));
+        check_listen_fds(&installed.run("listen_fds", flags, is_shared));
+        let needed = succeeds(
+            Command::new("readelf")
+                .arg("-d")
+                .arg(installed.path("quickstart")),
+        );
+        assert_eq!(
+            needed.contains("[libportkeeper.so.0]"),
+            is_shared,
+            "{needed}"
+        );
+    }
+}
+
+fn check_quickstart(text: &str) {
+    let expected: [&[&str]; 7] = [
+        &["registry", "quickstart.db"],
+        &["reserved", "quickstart"],
+        &["serving", "in-use", "listening on 127.0.0.1"],
+        &["stopped", "reserved"],
+        &["released", "free", "nobody"],
+        &["released", "by quickstart"],
+        &["reserved", "by quickstart"],
+    ];
+    check(text, &expected);
+}
+
+fn check_listen_fds(text: &str) {
+    let expected: [&[&str]; 3] = [
+        &["bound", "listening on 127.0.0.1 (tcp)"],
+        &["answered", "hello from process"],
+        &["released", "free"],
+    ];
+    check(text, &expected);
+    let answer = text
+        .lines()
+        .find(|line| line.starts_with("answered"))
+        .unwrap();
+    let (_, answer) = answer.split_once("hello from process ").unwrap();
+    let (said, is) = answer.split_once(", which is process ").unwrap();
+    assert_eq!(said, is);
+}
+
+/// The lines in their order, each with the words that it must have.
+fn check(text: &str, expected: &[&[&str]]) {
+    let mut lines = text.lines();
+    for words in expected {
+        let found = lines.any(|line| words.iter().all(|word| line.contains(word)));
+        assert!(found, "no line with {words:?} in its place:\n{text}");
+    }
+}
