@@ -266,6 +266,38 @@ fn everything_at_once_loses_nothing() {
     println!("{all} changes by {PROCESSES} processes and {strange} by strangers: all present");
 }
 
+/// SQLite takes a lock through the first connection's descriptor, and releases it through the last one's.
+#[test]
+fn the_last_connection_releases_what_the_first_took() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plain.db");
+    portkeeper_locks::install();
+    let (first, last) = (
+        Connection::open(&path).unwrap(),
+        Connection::open(&path).unwrap(),
+    );
+    first
+        .execute_batch("PRAGMA journal_mode = DELETE; CREATE TABLE t (a)")
+        .unwrap();
+    for db in [&first, &last] {
+        db.execute_batch("BEGIN; SELECT count(*) FROM t").unwrap();
+    }
+    let write = || {
+        let script = "import sqlite3, sys\n\
+            db = sqlite3.connect(sys.argv[1], timeout=0)\ndb.execute('INSERT INTO t VALUES (1)')\ndb.commit()";
+        let mut stranger = Command::new("python3");
+        stranger
+            .args(["-c", script])
+            .arg(&path)
+            .stderr(Stdio::null());
+        stranger.status().unwrap().success()
+    };
+    first.execute_batch("COMMIT").unwrap();
+    assert!(!write(), "the other one still reads");
+    last.execute_batch("COMMIT").unwrap();
+    assert!(write(), "nobody reads any more");
+}
+
 /// What is executed inherits neither the files nor the locks.
 #[test]
 fn no_descriptor_outlives_an_exec() {
