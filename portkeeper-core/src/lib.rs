@@ -26,6 +26,7 @@ pub mod host;
 mod keeper;
 mod model;
 mod project;
+pub mod promises;
 mod request;
 mod rules;
 mod stop;

@@ -30,6 +30,7 @@ mod create;
 pub(crate) mod dump;
 mod failure;
 mod file;
+pub(crate) mod file_system;
 mod generation;
 pub(crate) mod history;
 pub(crate) mod leases;
@@ -48,6 +49,7 @@ mod seal;
 pub(crate) mod source;
 pub(crate) mod stats;
 pub(crate) mod still;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod untrusted;
@@ -144,6 +146,7 @@ impl Store {
     /// `busy_timeout` bounds how long each later operation, and this one, waits for other writers, and
     /// `stop` may end each of these waits.
     pub(crate) fn open(location: Location, busy_timeout: Duration, stop: Stop) -> Result<Self> {
+        portkeeper_locks::install();
         let location = match location {
             Location::File(path) => Location::File(file::resolve(&path)?),
             other => other,

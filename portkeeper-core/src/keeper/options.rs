@@ -11,7 +11,7 @@ use crate::{
     host::{Host, System},
     keeper::Keeper,
     stop::Stop,
-    store::{Durability, Location, Store},
+    store::{Durability, Location, Store, file_system},
     value,
 };
 
@@ -30,6 +30,7 @@ pub struct Options {
     actor: Option<String>,
     durability: Option<Durability>,
     busy_timeout: Duration,
+    allow_network_file_system: bool,
     stop: Stop,
 }
 
@@ -48,6 +49,7 @@ impl Options {
             actor: None,
             durability: None,
             busy_timeout: Duration::from_secs(10),
+            allow_network_file_system: false,
             stop: Stop::default(),
         }
     }
@@ -88,6 +90,17 @@ impl Options {
         self
     }
 
+    /// Whether the registry may be on a network or FUSE file system, which is `UNSUPPORTED` otherwise. The
+    /// environment variable `PORTKEEPER_ALLOW_NETWORK_FILE_SYSTEM=1` allows it, too.
+    ///
+    /// Such a file system may lose what was acknowledged once a second machine, or a program that goes past
+    /// the mount, uses the same file.
+    #[must_use]
+    pub fn allow_network_file_system(mut self, allow: bool) -> Self {
+        self.allow_network_file_system = allow;
+        self
+    }
+
     /// Lets the caller stop every wait, of the opening too: see [`Keeper::interruptible`].
     #[must_use]
     pub fn interruptible(mut self, stop: impl Fn() -> bool + Send + Sync + 'static) -> Self {
@@ -111,6 +124,12 @@ impl Options {
             Some(location) => location,
             None => Location::File(default_path()?),
         };
+        if let Location::File(path) = &location
+            && !self.allow_network_file_system
+            && env::var_os(file_system::OVERRIDE).is_none_or(|value| value != "1")
+        {
+            file_system::check(path)?;
+        }
         Ok(Keeper {
             store: Store::open(location, self.busy_timeout, self.stop.clone())?,
             host: self.host,

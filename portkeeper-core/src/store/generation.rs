@@ -13,16 +13,20 @@
 use std::{
     mem,
     path::{Path, PathBuf},
-    process,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError},
     time::Duration,
 };
 
-use super::{Failure, connection::Link, retry::Patience, still};
+use super::{
+    Failure,
+    connection::Link,
+    retry::Patience,
+    still,
+    sync::{Arc, Global, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, process_id},
+};
 use crate::{error::Error, stop::Stop};
 
 /// Every generation with a connection to a file, of this process and inherited.
-static OPEN: Mutex<Vec<Arc<Generation>>> = Mutex::new(Vec::new());
+static OPEN: Global<Vec<Arc<Generation>>> = Global::new(Vec::new());
 
 /// How long to wait for [`OPEN`], which is never held for longer than it takes to close a connection.
 const OPEN_HELD_AT_MOST: Duration = Duration::from_secs(5);
@@ -43,7 +47,7 @@ impl Generation {
     /// An empty place for the connection of this process to the database at `path`.
     pub(super) fn current(path: &Path) -> Arc<Self> {
         Arc::new(Self {
-            pid: process::id(),
+            pid: process_id(),
             path: path.to_owned(),
             link: Mutex::new(None),
             next: OnceLock::new(),
@@ -146,7 +150,7 @@ impl Generation {
     }
 
     fn is_of_this_process(&self) -> bool {
-        self.pid == process::id()
+        self.pid == process_id()
     }
 }
 
