@@ -255,7 +255,7 @@ int64_t pk_error_pid(const pk_error *error);
 
 // The next higher port that is free, where PK_RESERVE_SUGGEST asked for one; else 0.
 //
-// Not thread-safe: nobody uses the object any more.
+// Thread-safe.
 uint16_t pk_error_next_free(const pk_error *error);
 
 // Frees an error. NULL is fine.

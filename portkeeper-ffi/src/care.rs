@@ -38,8 +38,9 @@ pub unsafe extern "C" fn pk_keeper_backup(
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
+        // A copy, since the callback may write anew over the caller's.
         // SAFETY: as the header says of its arguments.
-        let path = unsafe { text("path", path) }?;
+        let path = unsafe { text("path", path) }?.to_owned();
         let done = keeper.keeper.backup(path, watch(progress, user_data))?;
         pk_result::wanted(report, &done)
     })
@@ -60,8 +61,9 @@ pub unsafe extern "C" fn pk_keeper_restore(
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
+        // A copy, since the callback may write anew over the caller's.
         // SAFETY: as the header says of its arguments.
-        let path = unsafe { text("path", path) }?;
+        let path = unsafe { text("path", path) }?.to_owned();
         let done = keeper.keeper.restore(path, watch(progress, user_data))?;
         pk_result::wanted(report, &done)
     })

@@ -60,6 +60,8 @@ pub(crate) unsafe fn slice<'a, T>(
     count: usize,
 ) -> Result<Option<&'a [T]>> {
     match (first.is_null(), count) {
+        // What a pointer to nothing points to is nobody's concern.
+        (false, 0) => Ok(Some(&[])),
         (true, 0) => Ok(None),
         (true, _) => Err(invalid("argument", name, "is NULL")),
         (false, _) if count > usize::MAX / 2 / size_of::<T>().max(1) => {

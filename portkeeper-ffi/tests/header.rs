@@ -143,11 +143,10 @@ fn with_rules(item: &str) -> String {
     let code: Vec<&str> = item.lines().filter(is_code).collect();
     let comment: Vec<&str> = item.lines().filter(|line| line.starts_with("//")).collect();
     let (comment, code) = (comment.join("\n"), code.join("\n"));
-    let name = name(item);
     if !code.ends_with(");") || code.starts_with("typedef") {
         return item.to_owned();
     }
-    let rules = if name.ends_with("_free") {
+    let rules = if frees(&code).is_some() {
         "Not thread-safe: nobody uses the object any more.".to_owned()
     } else {
         let parameters = code.split_once('(').unwrap().1;
@@ -166,6 +165,35 @@ fn with_rules(item: &str) -> String {
         }
     };
     format!("{comment}\n//\n// {rules}\n{code}")
+}
+
+/// The type that a function frees, which its signature tells and not its name alone: `next_free` frees nothing.
+fn frees(code: &str) -> Option<&str> {
+    let (name, parameter) = code.strip_prefix("void pk_")?.split_once("_free(pk_")?;
+    let (kind, _) = parameter.split_once(" *")?;
+    (kind == name && !parameter.contains(',')).then_some(kind)
+}
+
+#[test]
+fn every_type_has_one_function_that_frees_it() {
+    let header = grouped(&generated());
+    let types = header.lines().filter_map(|line| {
+        let (kind, again) = line
+            .strip_prefix("typedef struct pk_")?
+            .split_once(" pk_")?;
+        (again.strip_suffix(';') == Some(kind)).then_some(kind)
+    });
+    let mut types: Vec<&str> = types.collect();
+    types.sort_unstable();
+    let mut freed: Vec<&str> = header.lines().filter_map(frees).collect();
+    freed.sort_unstable();
+    assert_eq!(types, freed);
+    assert_eq!(
+        header
+            .matches("// Not thread-safe: nobody uses the object")
+            .count(),
+        types.len()
+    );
 }
 
 fn declares(source: &str, name: &str) -> bool {

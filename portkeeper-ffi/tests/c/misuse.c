@@ -221,6 +221,14 @@ static void broken_texts(const pk_keeper *keeper)
     request.avoid_count = 1;
     INVALID(pk_keeper_request(keeper, "shop", &request, &port, &error));
     request.avoid_count = 0;
+    /* Of nothing there is nothing to read, wherever it is. */
+    request.roles = request.tags = reserve.tags = (const char *const *)1;
+    request.avoid = (const int64_t *)1;
+    INVALID(pk_keeper_request(keeper, bad, &request, &port, &error));
+    FAILS(PK_PORT_INVALID, pk_keeper_reserve(keeper, 0, "shop", &reserve, NULL, &error));
+    OK(pk_keeper_release_ports(keeper, (const int64_t *)1, 0, NULL, NULL, &error));
+    request.roles = request.tags = reserve.tags = NULL;
+    request.avoid = NULL;
     request.address = "localhost";
     INVALID(pk_keeper_bind(keeper, "shop", &request, &bound, &error));
     request.address = NULL;

@@ -16,6 +16,14 @@ static bool stop(void *calls, const char *operation, uint64_t done, uint64_t tot
     return false;
 }
 
+/* Writes over the text that the caller passed. */
+static bool write_over(void *text, const char *operation, uint64_t done, uint64_t total)
+{
+    (void)operation, (void)done, (void)total;
+    memset(text, '#', strlen(text));
+    return true;
+}
+
 void test_transfer(void)
 {
     pk_keeper *keeper = new_keeper("transfer.db"), *other = new_keeper("transfer-other.db");
@@ -88,7 +96,7 @@ void test_care(void)
     pk_result *result = NULL;
     pk_reserve_options claim = PK_RESERVE_OPTIONS_INIT;
     char *copy = in_folder("care-copy.db"), *stopped = in_folder("care-stopped.db");
-    char *sql = in_folder("care.sql");
+    char *sql = in_folder("care.sql"), *path;
     FILE *file;
     int calls = 0;
 
@@ -98,6 +106,12 @@ void test_care(void)
     EXPECT(calls >= 2 && pk_result_int(result, 0, "bytes") > 0);
     SAME(pk_result_text(result, 0, "path"), copy);
     pk_result_free(result);
+    path = strdup(copy);
+    OK(pk_keeper_backup(keeper, path, write_over, path, &result, &error));
+    SAME(pk_result_text(result, 0, "path"), copy);
+    EXPECT(path[0] == '#' && access(path, F_OK) != 0);
+    pk_result_free(result);
+    free(path);
     FAILS(PK_CANCELLED, pk_keeper_backup(keeper, stopped, stop, &calls, NULL, &error));
     EXPECT(access(stopped, F_OK) != 0);
 
@@ -112,7 +126,9 @@ void test_care(void)
     EXPECT(pk_result_int(result, 0, "restored") == 1 && pk_result_text(result, 0, "safetyBackup") != NULL);
     pk_result_free(result);
     OK(pk_keeper_release(keeper, 23500, NULL, NULL, &error));
-    OK(pk_keeper_restore(keeper, sql, NULL, NULL, NULL, &error));
+    path = strdup(sql);
+    OK(pk_keeper_restore(keeper, path, write_over, path, NULL, &error));
+    free(path);
 
     OK(pk_keeper_prune(keeper, PK_HISTORY_KEPT_MS, PK_SCANS_KEPT_MS, count_calls, &calls, &result, &error));
     EXPECT(pk_result_int(result, 0, "history") == 0);
