@@ -572,6 +572,12 @@ pk_code pk_keeper_check(const pk_keeper *keeper,
 // Thread-safe. Free reservation with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_get(const pk_keeper *keeper, int64_t port, pk_result **reservation, pk_error **err);
 
+// The next higher port that a request without a range would give, and that PK_RESERVE_SUGGEST suggests; 0
+// where there is none. Nothing is claimed.
+//
+// Thread-safe. Free err with pk_error_free().
+pk_code pk_keeper_next_free(const pk_keeper *keeper, int64_t port, uint16_t *next, pk_error **err);
+
 // Claims a port for a project, 1-200 characters, or alters the project's claim. The claim is on disk when
 // this returns and lasts until it is released. `options` may be NULL.
 //
@@ -679,15 +685,25 @@ size_t pk_lease_count(const pk_lease *lease);
 // Thread-safe.
 uint16_t pk_lease_port(const pk_lease *lease, size_t index);
 
-// The claims as they were granted (a list of Reservation).
+// The claims as they were granted (a list of Reservation), with the roles that they have now.
 //
 // Thread-safe. Free reservations with pk_result_free(), err with pk_error_free().
 pk_code pk_lease_reservations(const pk_lease *lease, pk_result **reservations, pk_error **err);
 
+// Says what one of the leased ports is used for from now on: its role, or NULL for none. A pool of ports that
+// serve one purpose after the other is claimed once.
+//
+// PK_PORT_RESERVED when the project has the role on another port, or the lease has gone to somebody else;
+// PK_INVALID_INPUT for a port that is not the lease's, and after pk_lease_release().
+//
+// Thread-safe. Free err with pk_error_free().
+pk_code pk_lease_set_role(const pk_lease *lease, int64_t port, const char *role, pk_error **err);
+
 // Releases the ports, as freeing the lease does, and tells whether it worked. The lease is there until it
 // is freed; releasing it again does nothing. PK_UNSUPPORTED in a forked child.
 //
-// After another error the ports stay claimed until this process ends.
+// After another error the lease is what it was: this can be tried again, and freeing the lease tries it once
+// more. What is left then is claimed until this process ends.
 //
 // Thread-safe. Free err with pk_error_free().
 pk_code pk_lease_release(const pk_lease *lease, pk_error **err);
@@ -714,6 +730,18 @@ typedef struct pk_hold pk_hold;
 //
 // Thread-safe. Free hold with pk_hold_free(), err with pk_error_free().
 pk_code pk_keeper_hold(const pk_keeper *keeper, int64_t port, pk_hold **hold, pk_error **err);
+
+// Lets go of the port for a server that does not set SO_REUSEADDR, which can bind it from now on, and so can
+// everybody else. The claim is as it was, and the registry goes on saying that the port is held.
+//
+// Thread-safe. Free err with pk_error_free().
+pk_code pk_hold_lend(const pk_hold *hold, pk_error **err);
+
+// Binds the port again after pk_hold_lend(): `taken` is 1, or 0 where it cannot be had. Beside a server that
+// sets SO_REUSEADDR and does not listen yet, it can.
+//
+// Thread-safe. Free err with pk_error_free().
+pk_code pk_hold_take_back(const pk_hold *hold, int32_t *taken, pk_error **err);
 
 // The port; 0 for NULL.
 //

@@ -61,6 +61,23 @@ pub extern "C" fn pk_keeper_get(
     })
 }
 
+/// The next higher port that a request without a range would give, and that PK_RESERVE_SUGGEST suggests; 0
+/// where there is none. Nothing is claimed.
+#[unsafe(no_mangle)]
+pub extern "C" fn pk_keeper_next_free(
+    keeper: Option<&pk_keeper>,
+    port: i64,
+    next: Option<&mut MaybeUninit<u16>>,
+    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+) -> pk_code {
+    guard(err, || {
+        let keeper = given("keeper", keeper)?;
+        let output = given("next", next)?;
+        output.write(keeper.keeper.next_free(port)?.unwrap_or_default());
+        Ok(())
+    })
+}
+
 /// Claims a port for a project, 1-200 characters, or alters the project's claim. The claim is on disk when
 /// this returns and lasts until it is released. `options` may be NULL.
 ///

@@ -41,6 +41,56 @@ fn every_exported_function_is_declared() {
     assert!(count > 60, "{count} functions");
 }
 
+/// Whatever the engine's objects do, C can ask for.
+#[test]
+fn every_operation_of_the_engine_is_there() {
+    /// What has another name in C, and the name.
+    const OTHERWISE: [(&str, &str); 7] = [
+        ("pk_keeper_import", "pk_keeper_import_json"),
+        ("pk_lease_ports", "pk_lease_port"),
+        ("pk_lease_set_roles", "pk_lease_set_role"),
+        ("pk_lease_give_back", "pk_lease_release"),
+        ("pk_bound_reservation", "pk_lease_reservations"),
+        ("pk_bound_listener", "pk_bound_fd"),
+        ("pk_bound_into_parts", "pk_bound_take_fd"),
+    ];
+    let header = grouped(&generated());
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../portkeeper-core/src/keeper");
+    let mut paths = vec![format!("{source}.rs")];
+    for file in fs::read_dir(source).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            paths.push(path.to_str().unwrap().to_owned());
+        }
+    }
+    let mut count = 0;
+    for path in paths {
+        let text = fs::read_to_string(path).unwrap();
+        for (start, prefix) in [
+            ("\nimpl Keeper {\n", "pk_keeper"),
+            ("\nimpl Lease {\n", "pk_lease"),
+            ("\nimpl Hold {\n", "pk_hold"),
+            ("\nimpl BoundPort {\n", "pk_bound"),
+        ] {
+            for block in text.split(start).skip(1) {
+                let block = block.split("\n}\n").next().unwrap();
+                for method in block.split("\n    pub fn ").skip(1) {
+                    let (name, rest) = method.split_once(['(', '<']).unwrap();
+                    if !rest.split_once(')').unwrap().0.contains("self") {
+                        continue;
+                    }
+                    let name = format!("{prefix}_{name}");
+                    let other = OTHERWISE.iter().find(|(theirs, _)| *theirs == name);
+                    let ours = other.map_or(name.as_str(), |(_, ours)| ours);
+                    assert!(header.contains(&format!("{ours}(")), "{name} is not there");
+                    count += 1;
+                }
+            }
+        }
+    }
+    assert!(count > 35, "{count} operations");
+}
+
 fn generated() -> String {
     let folder = env!("CARGO_MANIFEST_DIR");
     let config = cbindgen::Config::from_file(Path::new(folder).join("cbindgen.toml")).unwrap();

@@ -34,6 +34,7 @@ static void nulls(const pk_keeper *keeper, const pk_lease *lease)
     pk_bound *bound = NULL;
     pk_verdict verdict = -7;
     uint16_t port = 7;
+    int32_t taken = -7;
     const int64_t ports[] = { 24000 };
 
     REFUSED(PK_INVALID_INPUT, pk_keeper_check(NULL, 24000, &verdict, &result, &error));
@@ -49,6 +50,8 @@ static void nulls(const pk_keeper *keeper, const pk_lease *lease)
     INVALID(pk_keeper_check(keeper, 24000, NULL, &result, &error));
     INVALID(pk_keeper_get(NULL, 24000, &result, &error));
     INVALID(pk_keeper_get(keeper, 24000, NULL, &error));
+    INVALID(pk_keeper_next_free(NULL, 24000, &port, &error));
+    INVALID(pk_keeper_next_free(keeper, 24000, NULL, &error));
     INVALID(pk_keeper_reserve(NULL, 24000, "shop", NULL, &result, &error));
     INVALID(pk_keeper_reserve(keeper, 24000, NULL, NULL, &result, &error));
     INVALID(pk_keeper_release(NULL, 24000, NULL, &result, &error));
@@ -125,6 +128,15 @@ static void nulls(const pk_keeper *keeper, const pk_lease *lease)
     INVALID(pk_lease_reservations(NULL, &result, &error));
     INVALID(pk_lease_reservations(lease, NULL, &error));
     INVALID(pk_lease_release(NULL, &error));
+    INVALID(pk_lease_set_role(NULL, pk_lease_port(lease, 0), "web", &error));
+    INVALID(pk_lease_set_role(lease, pk_lease_port(lease, 0), "caf\xe9", &error));
+    INVALID(pk_hold_lend(NULL, &error));
+    INVALID(pk_hold_take_back(NULL, &taken, &error));
+    OK(pk_keeper_hold(keeper, pk_lease_port(lease, 0), &hold, &error));
+    INVALID(pk_hold_take_back(hold, NULL, &error));
+    pk_hold_free(hold);
+    hold = NULL;
+    EXPECT(taken == -7);
 
     EXPECT(result == none && other == NULL && leased == NULL && hold == NULL && bound == NULL);
     EXPECT(verdict == -7 && port == 7);
