@@ -30,6 +30,8 @@
  *   Operations return PK_OK or the code of an error. On failure every output is as it was before the call.
  *   `err`, always last, may be NULL. It is written by every call: NULL on success, else an error that the
  *   caller frees. Nothing is kept per thread. A panic, which would be a defect, arrives as PK_INTERNAL.
+ *   Outputs are written at the end of a call. A callback that runs meanwhile uses outputs of its own, not
+ *   those of the call that it runs in. Yes and no are 1 and 0 in an int32_t.
  *
  * Arguments
  *   NULL is PK_INVALID_INPUT, unless the function's comment says what it means. Texts are UTF-8, end with
@@ -104,7 +106,6 @@
 #ifndef PORTKEEPER_H
 #define PORTKEEPER_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -127,12 +128,13 @@ const char *pk_version(void);
 // Thread-safe.
 uint32_t pk_abi_version(void);
 
-// Whether the library that was loaded serves callers that were compiled with this version of the header:
+// Whether the library that was loaded serves callers that were compiled with this version of the header, 1 or
+// 0:
 //
 //     if (!pk_abi_supports(PK_ABI_VERSION)) { ... an older or an incompatible libportkeeper ... }
 //
 // Thread-safe.
-bool pk_abi_supports(uint32_t version);
+int32_t pk_abi_supports(uint32_t version);
 
 /* ---- Codes ----------------------------------------------------------------------------------------------- */
 
@@ -280,10 +282,10 @@ typedef struct pk_result pk_result;
 // Thread-safe.
 size_t pk_result_count(const pk_result *result);
 
-// Whether a field is null or missing.
+// Whether a field is null or missing: 1, or 0.
 //
 // Thread-safe.
-bool pk_result_is_null(const pk_result *result, size_t row, const char *name);
+int32_t pk_result_is_null(const pk_result *result, size_t row, const char *name);
 
 // A field as a number: true is 1, a fraction loses what is behind its point, a text is what it says if
 // that is a number. 0 for everything else.
@@ -302,11 +304,15 @@ const char *pk_result_text(const pk_result *result, size_t row, const char *name
 // Thread-safe.
 size_t pk_result_length(const pk_result *result, size_t row, const char *name);
 
-// The name of a row's field, from 0 on; NULL behind the last one. For programs that show whatever there
-// is.
+// The name of a field of the record at `path`, such as "metadata", from 0 on; NULL behind the last one, and for
+// what is no record. With NULL or "" as path, the row itself. For programs that show whatever there is, and for
+// records whose names are the caller's own.
 //
 // Thread-safe. What it returns is the object's and lives as long.
-const char *pk_result_name(const pk_result *result, size_t row, size_t index);
+const char *pk_result_name(const pk_result *result,
+                           size_t row,
+                           const char *path,
+                           size_t index);
 
 // Everything as JSON: an array where the function returns a list, else the record, or "null" where there
 // is none.
@@ -322,24 +328,29 @@ void pk_result_free(pk_result *result);
 /* ---- Functions of the caller's --------------------------------------------------------------------------- */
 
 // Asked by an operation that waits, every 50 ms or more often, on the thread that called the operation.
-// Returns true to stop it with PK_CANCELLED. Where several threads use the keeper it is called on each of
-// them, also at once. It must not leave by an exception or a longjmp.
-typedef bool (*pk_stop_callback)(void *user_data);
+// Returns 0 to go on; anything else stops it with PK_CANCELLED. Where several threads use the keeper it is
+// called on each of them, also at once.
+//
+// It uses no keeper of the same registry, frees nothing that the operation was given, and has outputs of its
+// own. It must not leave by an exception or a longjmp.
+typedef int32_t (*pk_stop_callback)(void *user_data);
 
 // Called at the beginning of a long operation, at times meanwhile, and at its end, on the thread that
 // called the operation, with the user_data that was passed there. `operation` is the operation's name and
-// lives as long as the call; `total` may be 0 at the beginning, and grow. Returns true to go on, and false
-// to stop the operation with PK_CANCELLED, which undoes what it did unless its comment says more.
+// lives as long as the call; `total` may be 0 at the beginning, and grow. Returns 0 to go on; anything else
+// stops the operation with PK_CANCELLED, which undoes what it did unless its comment says more.
 //
 // It may read through the same keeper. A write to the same registry would wait for the operation that called
-// it, and is PK_UNSUPPORTED; of a registry in memory, so is every use. It must not leave by an exception or a
+// it, and is PK_UNSUPPORTED; of a registry in memory, so is every use. It frees nothing that the operation
+// was given, the keeper least of all, and has outputs of its own. It must not leave by an exception or a
 // longjmp.
-typedef bool (*pk_progress_callback)(void *user_data, const char *operation, uint64_t done, uint64_t total);
+typedef int32_t (*pk_progress_callback)(void *user_data, const char *operation, uint64_t done, uint64_t total);
 
-// Takes the next `length` bytes of a text, which live as long as the call and do not end with NUL. Returns
-// true when it could, and false to end the operation with PK_DATABASE_ERROR. It must not leave by an
-// exception or a longjmp.
-typedef bool (*pk_write_callback)(void *user_data, const char *bytes, size_t length);
+// Takes the next `length` bytes of a text, which live as long as the call and do not end with NUL. Returns 0
+// to go on; anything else ends the operation with PK_CANCELLED.
+//
+// What a pk_progress_callback may do, and must not, holds here as well.
+typedef int32_t (*pk_write_callback)(void *user_data, const char *bytes, size_t length);
 
 /* ---- Options --------------------------------------------------------------------------------------------- */
 

@@ -2,7 +2,6 @@
 
 use std::{
     ffi::{c_char, c_int},
-    mem::MaybeUninit,
     net::TcpListener,
     sync::{Mutex, PoisonError},
 };
@@ -11,7 +10,7 @@ use crate::{
     code::pk_code,
     error::pk_error,
     guard::{answer, guard},
-    input::{given, text},
+    input::{given, output, text},
     keeper::pk_keeper,
     lease::pk_lease,
     options::{pk_request_options, read},
@@ -34,20 +33,20 @@ pub unsafe extern "C" fn pk_keeper_bind(
     keeper: Option<&pk_keeper>,
     project: *const c_char,
     options: *const pk_request_options,
-    bound: Option<&mut MaybeUninit<Option<Box<pk_bound>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    bound: *mut *mut pk_bound,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("bound", bound)?;
+        let output = output("bound", bound)?;
         // SAFETY: as the header says of its arguments.
         let request =
             unsafe { read::<pk_request_options>(options)?.apply(text("project", project)?)? };
         let (listener, lease) = keeper.keeper.bind(request)?.into_parts();
-        output.write(Some(Box::new(pk_bound {
+        output.give(Box::new(pk_bound {
             listener: Mutex::new(Some(listener)),
             lease: pk_lease::new(lease)?,
-        })));
+        }));
         Ok(())
     })
 }

@@ -1,9 +1,6 @@
 //! Holds: keeping strangers off a port until its server listens
 
-use std::{
-    mem::MaybeUninit,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, PoisonError};
 
 use portkeeper_core::Hold;
 
@@ -11,7 +8,7 @@ use crate::{
     code::pk_code,
     error::pk_error,
     guard::{answer, guard},
-    input::given,
+    input::{given, output},
     keeper::pk_keeper,
 };
 
@@ -31,20 +28,20 @@ pub struct pk_hold {
 /// PK_PORT_NOT_FOUND when nobody has claimed the port, PK_PORT_RESERVED when another living process has the
 /// claim or the port is held already, PK_PORT_IN_USE when somebody has the port.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_keeper_hold(
+pub unsafe extern "C" fn pk_keeper_hold(
     keeper: Option<&pk_keeper>,
     port: i64,
-    hold: Option<&mut MaybeUninit<Option<Box<pk_hold>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    hold: *mut *mut pk_hold,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("hold", hold)?;
+        let output = output("hold", hold)?;
         let hold = keeper.keeper.hold(port)?;
-        output.write(Some(Box::new(pk_hold {
+        output.give(Box::new(pk_hold {
             port: hold.port(),
             hold: Mutex::new(hold),
-        })));
+        }));
         Ok(())
     })
 }
@@ -52,10 +49,7 @@ pub extern "C" fn pk_keeper_hold(
 /// Lets go of the port for a server that does not set SO_REUSEADDR, which can bind it from now on, and so can
 /// everybody else. The claim is as it was, and the registry goes on saying that the port is held.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_hold_lend(
-    hold: Option<&pk_hold>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
-) -> pk_code {
+pub unsafe extern "C" fn pk_hold_lend(hold: Option<&pk_hold>, err: *mut *mut pk_error) -> pk_code {
     guard(err, || {
         let hold = &given("hold", hold)?.hold;
         hold.lock().unwrap_or_else(PoisonError::into_inner).lend();
@@ -66,14 +60,14 @@ pub extern "C" fn pk_hold_lend(
 /// Binds the port again after pk_hold_lend(): `taken` is 1, or 0 where it cannot be had. Beside a server that
 /// sets SO_REUSEADDR and does not listen yet, it can.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_hold_take_back(
+pub unsafe extern "C" fn pk_hold_take_back(
     hold: Option<&pk_hold>,
-    taken: Option<&mut MaybeUninit<i32>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    taken: *mut i32,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let hold = &given("hold", hold)?.hold;
-        let output = given("taken", taken)?;
+        let output = output("taken", taken)?;
         let mut hold = hold.lock().unwrap_or_else(PoisonError::into_inner);
         output.write(hold.take_back().into());
         Ok(())

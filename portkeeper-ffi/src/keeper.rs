@@ -1,9 +1,6 @@
 //! Keepers
 
-use std::{
-    ffi::{CString, c_char, c_void},
-    mem::MaybeUninit,
-};
+use std::ffi::{CString, c_char, c_void};
 
 use portkeeper_core::Keeper;
 
@@ -12,7 +9,7 @@ use crate::{
     code::pk_code,
     error::pk_error,
     guard::{answer, guard},
-    input::{given, text_or_null},
+    input::{given, output, text_or_null},
     options::{pk_open_options, read},
     result::c_string,
 };
@@ -49,14 +46,14 @@ impl pk_keeper {
 pub unsafe extern "C" fn pk_keeper_open(
     path: *const c_char,
     options: *const pk_open_options,
-    keeper: Option<&mut MaybeUninit<Option<Box<pk_keeper>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    keeper: *mut *mut pk_keeper,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
-        let output = given("keeper", keeper)?;
+        let output = output("keeper", keeper)?;
         // SAFETY: as the header says of its arguments.
         let options = unsafe { read(options)?.apply(text_or_null("path", path)?)? };
-        output.write(Some(Box::new(pk_keeper::new(options.open()?))));
+        output.give(Box::new(pk_keeper::new(options.open()?)));
         Ok(())
     })
 }
@@ -71,8 +68,8 @@ pub unsafe extern "C" fn pk_keeper_interruptible(
     keeper: Option<&pk_keeper>,
     stop: pk_stop_callback,
     user_data: *mut c_void,
-    interruptible: Option<&mut MaybeUninit<Option<Box<pk_keeper>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    interruptible: *mut *mut pk_keeper,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = &given("keeper", keeper)?.keeper;
@@ -80,9 +77,9 @@ pub unsafe extern "C" fn pk_keeper_interruptible(
             callback: given("stop", stop)?,
             user_data,
         };
-        let output = given("interruptible", interruptible)?;
+        let output = output("interruptible", interruptible)?;
         let keeper = keeper.interruptible(move || stop.asked());
-        output.write(Some(Box::new(pk_keeper::new(keeper))));
+        output.give(Box::new(pk_keeper::new(keeper)));
         Ok(())
     })
 }

@@ -2,7 +2,6 @@
 
 use std::{
     ffi::c_char,
-    mem::MaybeUninit,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,7 +12,7 @@ use crate::{
     code::pk_code,
     error::pk_error,
     guard::{answer, guard},
-    input::{given, invalid, text, text_or_null},
+    input::{given, invalid, output, text, text_or_null},
     keeper::pk_keeper,
     options::{pk_request_options, read},
     result::pk_result,
@@ -61,17 +60,17 @@ pub unsafe extern "C" fn pk_keeper_lease(
     keeper: Option<&pk_keeper>,
     project: *const c_char,
     options: *const pk_request_options,
-    lease: Option<&mut MaybeUninit<Option<Box<pk_lease>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    lease: *mut *mut pk_lease,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("lease", lease)?;
+        let output = output("lease", lease)?;
         // SAFETY: as the header says of its arguments.
         let request =
             unsafe { read::<pk_request_options>(options)?.apply(text("project", project)?)? };
         let lease = pk_lease::new(keeper.keeper.lease(request)?)?;
-        output.write(Some(Box::new(lease)));
+        output.give(Box::new(lease));
         Ok(())
     })
 }
@@ -90,16 +89,16 @@ pub extern "C" fn pk_lease_port(lease: Option<&pk_lease>, index: usize) -> u16 {
 
 /// The claims as they were granted (a list of Reservation), with the roles that they have now.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_lease_reservations(
+pub unsafe extern "C" fn pk_lease_reservations(
     lease: Option<&pk_lease>,
-    reservations: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    reservations: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let lease = given("lease", lease)?;
-        let output = given("reservations", reservations)?;
+        let output = output("reservations", reservations)?;
         let reservations = locked(&lease.reservations).clone();
-        output.write(Some(Box::new(pk_result::new(reservations))));
+        output.give(Box::new(pk_result::new(reservations)));
         Ok(())
     })
 }
@@ -114,7 +113,7 @@ pub unsafe extern "C" fn pk_lease_set_role(
     lease: Option<&pk_lease>,
     port: i64,
     role: *const c_char,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let lease = given("lease", lease)?;
@@ -142,9 +141,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// After another error the lease is what it was: this can be tried again, and freeing the lease tries it once
 /// more. What is left then is claimed until this process ends.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_lease_release(
+pub unsafe extern "C" fn pk_lease_release(
     lease: Option<&pk_lease>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let lease = given("lease", lease)?;

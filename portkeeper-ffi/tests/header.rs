@@ -132,7 +132,7 @@ fn grouped(header: &str) -> String {
     let mut items: Vec<&str> = rest.split("\n\n").map(str::trim).collect();
     items.retain(|item| !item.is_empty());
     let mut text = format!(
-        "{}*/\n\n#ifndef PORTKEEPER_H\n#define PORTKEEPER_H\n\n#include <stdbool.h>\n#include <stddef.h>\n\
+        "{}*/\n\n#ifndef PORTKEEPER_H\n#define PORTKEEPER_H\n\n#include <stddef.h>\n\
          #include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {{\n#endif\n",
         preamble.trim_start()
     );

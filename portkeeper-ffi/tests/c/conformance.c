@@ -23,15 +23,15 @@ static struct {
     int stranger_input;
 } now;
 
-static bool no_further(void *data, const char *operation, uint64_t done, uint64_t total)
+static int32_t no_further(void *data, const char *operation, uint64_t done, uint64_t total)
 {
     (void)data, (void)operation, (void)done, (void)total;
-    return false;
+    return 2;
 }
 
-static bool to_file(void *file, const char *bytes, size_t length)
+static int32_t to_file(void *file, const char *bytes, size_t length)
 {
-    return fwrite(bytes, 1, length, file) == length;
+    return fwrite(bytes, 1, length, file) != length;
 }
 
 static struct guard *guard(const char *name)

@@ -3,22 +3,22 @@
 
 #include <stdint.h>
 
-static bool go_on(void *data, const char *operation, uint64_t done, uint64_t total)
+static int32_t go_on(void *data, const char *operation, uint64_t done, uint64_t total)
 {
     (void)data, (void)operation, (void)done, (void)total;
-    return true;
+    return 0;
 }
 
-static bool take(void *data, const char *bytes, size_t length)
+static int32_t take(void *data, const char *bytes, size_t length)
 {
     (void)data, (void)bytes, (void)length;
-    return true;
+    return 0;
 }
 
-static bool never(void *data)
+static int32_t never(void *data)
 {
     (void)data;
-    return false;
+    return 0;
 }
 
 #define INVALID(call) FAILS(PK_INVALID_INPUT, call)
@@ -151,7 +151,7 @@ static void nulls(const pk_keeper *keeper, const pk_lease *lease)
     SAME(pk_error_message(NULL), "");
     EXPECT(pk_result_count(NULL) == 0 && pk_result_is_null(NULL, 0, "x") && pk_result_int(NULL, 0, "x") == 0);
     EXPECT(pk_result_text(NULL, 0, "x") == NULL && pk_result_length(NULL, 0, "x") == 0);
-    EXPECT(pk_result_name(NULL, 0, 0) == NULL);
+    EXPECT(pk_result_name(NULL, 0, NULL, 0) == NULL);
     SAME(pk_result_json(NULL), "null");
     EXPECT(pk_lease_count(NULL) == 0 && pk_lease_port(NULL, 0) == 0 && pk_hold_port(NULL) == 0);
     EXPECT(pk_bound_port(NULL) == 0 && pk_bound_fd(NULL) == -1 && pk_bound_take_fd(NULL) == -1);

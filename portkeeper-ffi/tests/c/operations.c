@@ -140,12 +140,12 @@ void test_requests(void)
     pk_keeper_free(keeper);
 }
 
-static bool release_too_early(void *lease, const char *operation, uint64_t done, uint64_t total)
+static int32_t release_too_early(void *lease, const char *operation, uint64_t done, uint64_t total)
 {
     pk_error *error = NULL;
     (void)operation, (void)done, (void)total;
     FAILS(PK_UNSUPPORTED, pk_lease_release(lease, &error));
-    return true;
+    return 0;
 }
 
 static void free_the_copies(void);

@@ -3,25 +3,25 @@
 
 #include <unistd.h>
 
-static bool count_calls(void *calls, const char *operation, uint64_t done, uint64_t total)
+static int32_t count_calls(void *calls, const char *operation, uint64_t done, uint64_t total)
 {
     EXPECT(operation[0] != '\0' && (total == 0 || done <= total));
     *(int *)calls += 1;
-    return true;
+    return 0;
 }
 
-static bool stop(void *calls, const char *operation, uint64_t done, uint64_t total)
+static int32_t stop(void *calls, const char *operation, uint64_t done, uint64_t total)
 {
     count_calls(calls, operation, done, total);
-    return false;
+    return 2;
 }
 
 /* Writes over the text that the caller passed. */
-static bool write_over(void *text, const char *operation, uint64_t done, uint64_t total)
+static int32_t write_over(void *text, const char *operation, uint64_t done, uint64_t total)
 {
     (void)operation, (void)done, (void)total;
     memset(text, '#', strlen(text));
-    return true;
+    return 0;
 }
 
 void test_transfer(void)
@@ -78,15 +78,15 @@ void test_transfer(void)
     pk_keeper_free(keeper);
 }
 
-static bool to_file(void *file, const char *bytes, size_t length)
+static int32_t to_file(void *file, const char *bytes, size_t length)
 {
-    return fwrite(bytes, 1, length, file) == length;
+    return fwrite(bytes, 1, length, file) != length;
 }
 
-static bool full(void *file, const char *bytes, size_t length)
+static int32_t full(void *file, const char *bytes, size_t length)
 {
     (void)file, (void)bytes, (void)length;
-    return false;
+    return 2;
 }
 
 void test_care(void)
@@ -119,7 +119,7 @@ void test_care(void)
     EXPECT(file != NULL);
     OK(pk_keeper_dump(keeper, to_file, file, count_calls, &calls, &error));
     EXPECT(fclose(file) == 0);
-    FAILS(PK_DATABASE_ERROR, pk_keeper_dump(keeper, full, NULL, NULL, NULL, &error));
+    FAILS(PK_CANCELLED, pk_keeper_dump(keeper, full, NULL, NULL, NULL, &error));
 
     OK(pk_keeper_release(keeper, 23500, NULL, NULL, &error));
     OK(pk_keeper_restore(keeper, copy, count_calls, &calls, &result, &error));
