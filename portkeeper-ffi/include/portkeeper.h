@@ -431,8 +431,8 @@ typedef struct {
     size_t tags_count;
     // Where pk_keeper_bind() listens, an IPv4 or IPv6 address. NULL: "127.0.0.1".
     const char *address;
-    // The first port that may be chosen. With range_last 0: 3000-9999, without those that the system has
-    // plans for.
+    // The first port that may be chosen. Both ends 0: 3000-9999, without those that the system has plans for;
+    // one end alone is PK_PORT_INVALID.
     int64_t range_first;
     // The last port that may be chosen.
     int64_t range_last;
@@ -457,7 +457,7 @@ typedef struct {
     const char *project;
     // Only ports with this label.
     const char *tag;
-    // The first port. With range_last 0: every port.
+    // The first port. Both ends 0: every port; one end alone is PK_PORT_INVALID.
     int64_t range_first;
     // The last port.
     int64_t range_last;
@@ -480,9 +480,9 @@ typedef struct {
     const char *until;
     // The next page: "performedAt" of the last entry of the page before. NULL: the first page.
     const char *before_time;
-    // The next page: "id" of the same entry.
+    // The next page: "id" of the same entry. 0 where before_time is NULL.
     int64_t before_id;
-    // At most this many entries. 0: 100.
+    // At most this many entries. 0: 100. More than 4,294,967,295 are as many.
     uint64_t limit;
 } pk_history_options;
 
@@ -552,7 +552,8 @@ pk_code pk_keeper_interruptible(const pk_keeper *keeper,
                                 pk_keeper **interruptible,
                                 pk_error **err);
 
-// The file of the registry, ":memory:" for one without; "" for NULL. It lives as long as the keeper.
+// The file of the registry as the system names it, which need not be UTF-8; ":memory:" for one without, ""
+// for NULL. It lives as long as the keeper.
 //
 // Thread-safe. What it returns is the object's and lives as long.
 const char *pk_keeper_path(const pk_keeper *keeper);
@@ -843,7 +844,7 @@ pk_code pk_keeper_holder_at(const pk_keeper *keeper,
                             pk_error **err);
 
 // Claims that were made more than `older_than_ms` ago and are not in use, the oldest first (a list of
-// StaleReservation).
+// StaleReservation). Longer than the engine can say is its longest.
 //
 // Thread-safe. Free rows with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_stale(const pk_keeper *keeper, uint64_t older_than_ms, pk_result **rows, pk_error **err);
@@ -996,8 +997,8 @@ pk_code pk_keeper_remove_configuration(const pk_keeper *keeper, int64_t id, pk_e
 // For pk_keeper_prune(): how long results of scans are kept, usually: 7 days.
 #define PK_SCANS_KEPT_MS 604800000
 
-// Writes a checked, private copy of the registry to the new file `path`, while everybody goes on. `progress`
-// may be NULL; when it stops the backup, there is no file.
+// Writes a checked, private copy of the registry to the file `path`, while everybody goes on. An earlier backup
+// there is replaced at the end, and stays when this is stopped or fails. `progress` may be NULL.
 //
 // `report` may be NULL; else it gets what was written (BackupReport).
 //

@@ -20,8 +20,8 @@ pub const PK_HISTORY_KEPT_MS: u64 = 31_536_000_000;
 /// For pk_keeper_prune(): how long results of scans are kept, usually: 7 days.
 pub const PK_SCANS_KEPT_MS: u64 = 604_800_000;
 
-/// Writes a checked, private copy of the registry to the new file `path`, while everybody goes on. `progress`
-/// may be NULL; when it stops the backup, there is no file.
+/// Writes a checked, private copy of the registry to the file `path`, while everybody goes on. An earlier backup
+/// there is replaced at the end, and stays when this is stopped or fails. `progress` may be NULL.
 ///
 /// `report` may be NULL; else it gets what was written (BackupReport).
 #[unsafe(no_mangle)]

@@ -1,6 +1,9 @@
 //! Keepers
 
-use std::ffi::{CString, c_char, c_void};
+use std::{
+    ffi::{CString, c_char, c_void},
+    path::Path,
+};
 
 use portkeeper_core::Keeper;
 
@@ -11,7 +14,6 @@ use crate::{
     guard::{answer, guard},
     input::{given, output, text_or_null},
     options::{pk_open_options, read},
-    result::c_string,
 };
 
 /// The registry of this machine's ports. Every process of a user opens the same database.
@@ -26,7 +28,7 @@ pub struct pk_keeper {
 
 impl pk_keeper {
     fn new(keeper: Keeper) -> Self {
-        let path = c_string(&keeper.path().to_string_lossy());
+        let path = of_path(keeper.path());
         Self { keeper, path }
     }
 
@@ -34,6 +36,18 @@ impl pk_keeper {
     pub fn engine(&self) -> &Keeper {
         &self.keeper
     }
+}
+
+/// The bytes of a path, which need not be UTF-8 where it came from the environment.
+#[cfg(unix)]
+fn of_path(path: &Path) -> CString {
+    use std::os::unix::ffi::OsStrExt;
+    CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
+}
+
+#[cfg(not(unix))]
+fn of_path(path: &Path) -> CString {
+    crate::result::c_string(&path.to_string_lossy())
 }
 
 /// Opens the registry in the file `path`, and creates it, readable by the user alone, where it is missing.
@@ -84,7 +98,8 @@ pub unsafe extern "C" fn pk_keeper_interruptible(
     })
 }
 
-/// The file of the registry, ":memory:" for one without; "" for NULL. It lives as long as the keeper.
+/// The file of the registry as the system names it, which need not be UTF-8; ":memory:" for one without, ""
+/// for NULL. It lives as long as the keeper.
 #[unsafe(no_mangle)]
 pub extern "C" fn pk_keeper_path(keeper: Option<&pk_keeper>) -> *const c_char {
     answer(c"".as_ptr(), || {

@@ -275,6 +275,7 @@ fn initialiser(item: &str) -> String {
     let fields = item
         .lines()
         .filter(|line| line.starts_with("    ") && line.ends_with(';'))
+        .filter(|line| !line.trim_start().starts_with("//"))
         .skip(1);
     let values: Vec<&str> = fields
         .map(|field| if field.contains('*') { "NULL" } else { "0" })

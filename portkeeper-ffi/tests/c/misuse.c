@@ -360,6 +360,7 @@ void test_options(void)
     pk_reserve_options reserve = PK_RESERVE_OPTIONS_INIT;
     pk_request_options request = PK_REQUEST_OPTIONS_INIT;
     pk_import_options import = PK_IMPORT_OPTIONS_INIT;
+    pk_list_options list = PK_LIST_OPTIONS_INIT;
 
     SIZES(pk_open_options, PK_OPEN_OPTIONS_INIT, open_close(path, options, &error));
     OK(pk_keeper_request(keeper, "shop", NULL, &port, &error));
@@ -389,6 +390,10 @@ void test_options(void)
     request.count = 0;
     request.owner_pid = -1;
     INVALID(pk_keeper_request(keeper, "shop", &request, &port, &error));
+    request.owner_pid = 0;
+    request.range_first = list.range_last = 20000;
+    FAILS(PK_PORT_INVALID, pk_keeper_request(keeper, "shop", &request, &port, &error));
+    FAILS(PK_PORT_INVALID, list_free(keeper, &list, &error));
     import.flags = 4;
     INVALID(pk_keeper_import_json(keeper, empty, &import, NULL, NULL, NULL, &error));
     free(path);

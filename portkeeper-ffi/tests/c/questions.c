@@ -55,6 +55,11 @@ void test_queries(void)
     pk_result_free(result);
     free(time);
     query.before_time = NULL;
+    REFUSED(PK_INVALID_INPUT, pk_keeper_history(keeper, PK_ALL_PORTS, &query, &result, &error));
+    EXPECT(strstr(pk_error_message(error), "is given without before_time") != NULL);
+    pk_error_free(error);
+    error = NULL;
+    query.before_id = 0;
     query.limit = 0;
     query.action = "reserved";
     query.project = "blog";
