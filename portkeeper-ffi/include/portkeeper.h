@@ -63,32 +63,33 @@
  *   moment; a lease, hold or bound port is a copy there, whose freeing ends no claim.
  *
  * Fields
- *   Records have these fields, read with pk_result_int() and pk_result_text(). Those in brackets are records, or
- *   lists of records, themselves. Later versions may add fields.
+ *   Records have these fields, read with pk_result_int() and pk_result_text(). What is in brackets is
+ *   a record itself and, with dots, a list. metadata, details and rows are records too, whose names pk_result_name()
+ *   lists. Later versions may add fields.
  *
  *   Reservation       number projectName description status pid processName reservedAt lastSeenAt updatedAt
- *                     autoRelease tags metadata lease [LeaseTerms]
+ *                     autoRelease tags [text...] metadata lease [LeaseTerms]
  *   LeaseTerms        id role owner [ProcessIdentity] held borrowed expiresAt
  *   ProcessIdentity   pid start boot namespace pidfd
  *   StaleReservation  as Reservation, and daysOld
  *   PortState         port status verdict explanation reservation [Reservation], and by verdict: project since pid
- *                     listeners [Socket] sockets [Socket] connections [Socket]
- *   Socket            port protocol address state remote owner processes [Process] uid inode
+ *                     listeners [Socket...] sockets [Socket...] connections [Socket...]
+ *   Socket            port protocol address state remote owner processes [Process...] uid inode
  *   Process           pid name
  *   HistoryEntry      id port action projectName description performedBy performedAt details
  *   Holder            port projectName status entry [HistoryEntry]
  *   Summary           reserved_count in_use_count free_count total_count
- *   ProjectPorts      projectName ports activeCount
- *   ScanReport        scannedAt listeners [Socket] changes [StatusChange] source
+ *   ProjectPorts      projectName ports [number...] activeCount
+ *   ScanReport        scannedAt listeners [Socket...] changes [StatusChange...] source
  *   StatusChange      port projectName from to process [Process]
- *   KillReport        port killed [KilledProcess] reservation [Reservation]
+ *   KillReport        port killed [KilledProcess...] reservation [Reservation]
  *   KilledProcess     pid name forced
- *   Document          version exportDate ports [DocumentPort]
+ *   Document          version exportDate ports [DocumentPort...]
  *   DocumentPort      number projectName description status pid processName reservedAt lastSeenAt updatedAt
- *                     autoRelease role tags metadata
+ *                     autoRelease role tags [text...] metadata
  *   Configuration     id name description version createdAt createdBy checksum bytes
  *   SavedDocument     as Configuration, and verified document [Document]
- *   ImportReport      ports [ImportedPort] added updated unchanged conflicts freed dryRun configuration
+ *   ImportReport      ports [ImportedPort...] added updated unchanged conflicts freed dryRun configuration
  *   ImportedPort      port projectName outcome changed otherProject otherSince
  *   BackupReport      path bytes pages rows
  *   RestoreReport     safetyBackup restored released history configurations
@@ -99,6 +100,17 @@
  *   Project           name root worktree id
  *
  *   Times are RFC 3339 in UTC, such as 2026-11-23T14:02:00Z.
+ *
+ *   Words, to which later versions may add:
+ *
+ *   status    free reserved in-use           action    reserved released in-use killed
+ *   protocol  tcp udp                        state     listen bound connected time-wait
+ *   owner     (of a Socket) known denied other-namespace none
+ *   source    sock-diag proc-net netstat2 other
+ *   outcome   added updated unchanged conflict freed
+ *   verdict   free reserved held listening bound time-wait outgoing-connection privileged excluded
+ *   severity  warning error
+ *   kind      integrity foreign-key schema port value timestamp json history lease
  *
  * This file is made from the library's source by cbindgen; changes are lost.
  */
@@ -533,6 +545,8 @@ typedef struct pk_keeper pk_keeper;
 // NULL opens the user's own: PORTKEEPER_DB_PATH where it is set, else ~/.portkeeper/database.db. `options`
 // may be NULL.
 //
+// It reads the environment, which no other thread may change meanwhile.
+//
 // PK_DATABASE_CORRUPT, PK_SCHEMA_MISMATCH and PK_SCHEMA_TOO_NEW mean a file that is no registry or not this
 // version's; it stays as it is.
 //
@@ -720,7 +734,8 @@ pk_code pk_lease_set_role(const pk_lease *lease, int64_t port, const char *role,
 // Thread-safe. Free err with pk_error_free().
 pk_code pk_lease_release(const pk_lease *lease, pk_error **err);
 
-// Releases the ports, unless pk_lease_release() did, and frees the lease. NULL is fine.
+// Releases the ports, unless pk_lease_release() did, and frees the lease. NULL is fine. It may wait for other
+// writers of the registry, and so may freeing holds and bound ports.
 //
 // Not thread-safe: nobody uses the object any more.
 void pk_lease_free(pk_lease *lease);
@@ -788,8 +803,8 @@ pk_code pk_keeper_bind(const pk_keeper *keeper,
 // Thread-safe.
 uint16_t pk_bound_port(const pk_bound *bound);
 
-// The descriptor of the listening socket, which stays the bound port's: do not close it. It is blocking, and
-// closed on exec. -1 when it was taken, for NULL, and on platforms without descriptors.
+// The descriptor of the listening socket, which stays the bound port's: do not close it. It is blocking, closed
+// on exec, and good until pk_bound_take_fd() or pk_bound_free(). -1 when it was taken, for NULL, and on platforms without descriptors.
 //
 // Thread-safe.
 int pk_bound_fd(const pk_bound *bound);

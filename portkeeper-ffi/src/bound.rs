@@ -57,8 +57,8 @@ pub extern "C" fn pk_bound_port(bound: Option<&pk_bound>) -> u16 {
     answer(0, || bound.map_or(0, |bound| bound.lease.port(0)))
 }
 
-/// The descriptor of the listening socket, which stays the bound port's: do not close it. It is blocking, and
-/// closed on exec. -1 when it was taken, for NULL, and on platforms without descriptors.
+/// The descriptor of the listening socket, which stays the bound port's: do not close it. It is blocking, closed
+/// on exec, and good until pk_bound_take_fd() or pk_bound_free(). -1 when it was taken, for NULL, and on platforms without descriptors.
 #[unsafe(no_mangle)]
 pub extern "C" fn pk_bound_fd(bound: Option<&pk_bound>) -> c_int {
     answer(-1, || {

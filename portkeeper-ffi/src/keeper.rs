@@ -54,6 +54,8 @@ fn of_path(path: &Path) -> CString {
 /// NULL opens the user's own: PORTKEEPER_DB_PATH where it is set, else ~/.portkeeper/database.db. `options`
 /// may be NULL.
 ///
+/// It reads the environment, which no other thread may change meanwhile.
+///
 /// PK_DATABASE_CORRUPT, PK_SCHEMA_MISMATCH and PK_SCHEMA_TOO_NEW mean a file that is no registry or not this
 /// version's; it stays as it is.
 #[unsafe(no_mangle)]

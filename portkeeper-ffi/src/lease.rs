@@ -156,7 +156,8 @@ pub unsafe extern "C" fn pk_lease_release(
     })
 }
 
-/// Releases the ports, unless pk_lease_release() did, and frees the lease. NULL is fine.
+/// Releases the ports, unless pk_lease_release() did, and frees the lease. NULL is fine. It may wait for other
+/// writers of the registry, and so may freeing holds and bound ports.
 #[unsafe(no_mangle)]
 pub extern "C" fn pk_lease_free(lease: Option<Box<pk_lease>>) {
     answer((), || drop(lease));
