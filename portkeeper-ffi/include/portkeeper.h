@@ -30,6 +30,8 @@
  *   Operations return PK_OK or the code of an error. On failure every output is as it was before the call.
  *   `err`, always last, may be NULL. It is written by every call: NULL on success, else an error that the
  *   caller frees. Nothing is kept per thread. A panic, which would be a defect, arrives as PK_INTERNAL.
+ *   Outputs are written at the end of a call. A callback that runs meanwhile uses outputs of its own, not
+ *   those of the call that it runs in. Yes and no are 1 and 0 in an int32_t.
  *
  * Arguments
  *   NULL is PK_INVALID_INPUT, unless the function's comment says what it means. Texts are UTF-8, end with
@@ -61,32 +63,33 @@
  *   moment; a lease, hold or bound port is a copy there, whose freeing ends no claim.
  *
  * Fields
- *   Records have these fields, read with pk_result_int() and pk_result_text(). Those in brackets are records, or
- *   lists of records, themselves. Later versions may add fields.
+ *   Records have these fields, read with pk_result_int() and pk_result_text(). What is in brackets is
+ *   a record itself and, with dots, a list. metadata, details and rows are records too, whose names pk_result_name()
+ *   lists. Later versions may add fields.
  *
  *   Reservation       number projectName description status pid processName reservedAt lastSeenAt updatedAt
- *                     autoRelease tags metadata lease [LeaseTerms]
+ *                     autoRelease tags [text...] metadata lease [LeaseTerms]
  *   LeaseTerms        id role owner [ProcessIdentity] held borrowed expiresAt
  *   ProcessIdentity   pid start boot namespace pidfd
  *   StaleReservation  as Reservation, and daysOld
  *   PortState         port status verdict explanation reservation [Reservation], and by verdict: project since pid
- *                     listeners [Socket] sockets [Socket] connections [Socket]
- *   Socket            port protocol address state remote owner processes [Process] uid inode
+ *                     listeners [Socket...] sockets [Socket...] connections [Socket...]
+ *   Socket            port protocol address state remote owner processes [Process...] uid inode
  *   Process           pid name
  *   HistoryEntry      id port action projectName description performedBy performedAt details
  *   Holder            port projectName status entry [HistoryEntry]
  *   Summary           reserved_count in_use_count free_count total_count
- *   ProjectPorts      projectName ports activeCount
- *   ScanReport        scannedAt listeners [Socket] changes [StatusChange] source
+ *   ProjectPorts      projectName ports [number...] activeCount
+ *   ScanReport        scannedAt listeners [Socket...] changes [StatusChange...] source
  *   StatusChange      port projectName from to process [Process]
- *   KillReport        port killed [KilledProcess] reservation [Reservation]
+ *   KillReport        port killed [KilledProcess...] reservation [Reservation]
  *   KilledProcess     pid name forced
- *   Document          version exportDate ports [DocumentPort]
+ *   Document          version exportDate ports [DocumentPort...]
  *   DocumentPort      number projectName description status pid processName reservedAt lastSeenAt updatedAt
- *                     autoRelease role tags metadata
+ *                     autoRelease role tags [text...] metadata
  *   Configuration     id name description version createdAt createdBy checksum bytes
  *   SavedDocument     as Configuration, and verified document [Document]
- *   ImportReport      ports [ImportedPort] added updated unchanged conflicts freed dryRun configuration
+ *   ImportReport      ports [ImportedPort...] added updated unchanged conflicts freed dryRun configuration
  *   ImportedPort      port projectName outcome changed otherProject otherSince
  *   BackupReport      path bytes pages rows
  *   RestoreReport     safetyBackup restored released history configurations
@@ -98,13 +101,23 @@
  *
  *   Times are RFC 3339 in UTC, such as 2026-11-23T14:02:00Z.
  *
+ *   Words, to which later versions may add:
+ *
+ *   status    free reserved in-use           action    reserved released in-use killed
+ *   protocol  tcp udp                        state     listen bound connected time-wait
+ *   owner     (of a Socket) known denied other-namespace none
+ *   source    sock-diag proc-net netstat2 other
+ *   outcome   added updated unchanged conflict freed
+ *   verdict   free reserved held listening bound time-wait outgoing-connection privileged excluded
+ *   severity  warning error
+ *   kind      integrity foreign-key schema port value timestamp json history lease
+ *
  * This file is made from the library's source by cbindgen; changes are lost.
  */
 
 #ifndef PORTKEEPER_H
 #define PORTKEEPER_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -127,12 +140,13 @@ const char *pk_version(void);
 // Thread-safe.
 uint32_t pk_abi_version(void);
 
-// Whether the library that was loaded serves callers that were compiled with this version of the header:
+// Whether the library that was loaded serves callers that were compiled with this version of the header, 1 or
+// 0:
 //
 //     if (!pk_abi_supports(PK_ABI_VERSION)) { ... an older or an incompatible libportkeeper ... }
 //
 // Thread-safe.
-bool pk_abi_supports(uint32_t version);
+int32_t pk_abi_supports(uint32_t version);
 
 /* ---- Codes ----------------------------------------------------------------------------------------------- */
 
@@ -255,7 +269,7 @@ int64_t pk_error_pid(const pk_error *error);
 
 // The next higher port that is free, where PK_RESERVE_SUGGEST asked for one; else 0.
 //
-// Not thread-safe: nobody uses the object any more.
+// Thread-safe.
 uint16_t pk_error_next_free(const pk_error *error);
 
 // Frees an error. NULL is fine.
@@ -280,10 +294,10 @@ typedef struct pk_result pk_result;
 // Thread-safe.
 size_t pk_result_count(const pk_result *result);
 
-// Whether a field is null or missing.
+// Whether a field is null or missing: 1, or 0.
 //
 // Thread-safe.
-bool pk_result_is_null(const pk_result *result, size_t row, const char *name);
+int32_t pk_result_is_null(const pk_result *result, size_t row, const char *name);
 
 // A field as a number: true is 1, a fraction loses what is behind its point, a text is what it says if
 // that is a number. 0 for everything else.
@@ -302,11 +316,15 @@ const char *pk_result_text(const pk_result *result, size_t row, const char *name
 // Thread-safe.
 size_t pk_result_length(const pk_result *result, size_t row, const char *name);
 
-// The name of a row's field, from 0 on; NULL behind the last one. For programs that show whatever there
-// is.
+// The name of a field of the record at `path`, such as "metadata", from 0 on; NULL behind the last one, and for
+// what is no record. With NULL or "" as path, the row itself. For programs that show whatever there is, and for
+// records whose names are the caller's own.
 //
 // Thread-safe. What it returns is the object's and lives as long.
-const char *pk_result_name(const pk_result *result, size_t row, size_t index);
+const char *pk_result_name(const pk_result *result,
+                           size_t row,
+                           const char *path,
+                           size_t index);
 
 // Everything as JSON: an array where the function returns a list, else the record, or "null" where there
 // is none.
@@ -322,24 +340,29 @@ void pk_result_free(pk_result *result);
 /* ---- Functions of the caller's --------------------------------------------------------------------------- */
 
 // Asked by an operation that waits, every 50 ms or more often, on the thread that called the operation.
-// Returns true to stop it with PK_CANCELLED. Where several threads use the keeper it is called on each of
-// them, also at once. It must not leave by an exception or a longjmp.
-typedef bool (*pk_stop_callback)(void *user_data);
+// Returns 0 to go on; anything else stops it with PK_CANCELLED. Where several threads use the keeper it is
+// called on each of them, also at once.
+//
+// It uses no keeper of the same registry, frees nothing that the operation was given, and has outputs of its
+// own. It must not leave by an exception or a longjmp.
+typedef int32_t (*pk_stop_callback)(void *user_data);
 
 // Called at the beginning of a long operation, at times meanwhile, and at its end, on the thread that
 // called the operation, with the user_data that was passed there. `operation` is the operation's name and
-// lives as long as the call; `total` may be 0 at the beginning, and grow. Returns true to go on, and false
-// to stop the operation with PK_CANCELLED, which undoes what it did unless its comment says more.
+// lives as long as the call; `total` may be 0 at the beginning, and grow. Returns 0 to go on; anything else
+// stops the operation with PK_CANCELLED, which undoes what it did unless its comment says more.
 //
 // It may read through the same keeper. A write to the same registry would wait for the operation that called
-// it, and is PK_UNSUPPORTED; of a registry in memory, so is every use. It must not leave by an exception or a
+// it, and is PK_UNSUPPORTED; of a registry in memory, so is every use. It frees nothing that the operation
+// was given, the keeper least of all, and has outputs of its own. It must not leave by an exception or a
 // longjmp.
-typedef bool (*pk_progress_callback)(void *user_data, const char *operation, uint64_t done, uint64_t total);
+typedef int32_t (*pk_progress_callback)(void *user_data, const char *operation, uint64_t done, uint64_t total);
 
-// Takes the next `length` bytes of a text, which live as long as the call and do not end with NUL. Returns
-// true when it could, and false to end the operation with PK_DATABASE_ERROR. It must not leave by an
-// exception or a longjmp.
-typedef bool (*pk_write_callback)(void *user_data, const char *bytes, size_t length);
+// Takes the next `length` bytes of a text, which live as long as the call and do not end with NUL. Returns 0
+// to go on; anything else ends the operation with PK_CANCELLED.
+//
+// What a pk_progress_callback may do, and must not, holds here as well.
+typedef int32_t (*pk_write_callback)(void *user_data, const char *bytes, size_t length);
 
 /* ---- Options --------------------------------------------------------------------------------------------- */
 
@@ -420,8 +443,8 @@ typedef struct {
     size_t tags_count;
     // Where pk_keeper_bind() listens, an IPv4 or IPv6 address. NULL: "127.0.0.1".
     const char *address;
-    // The first port that may be chosen. With range_last 0: 3000-9999, without those that the system has
-    // plans for.
+    // The first port that may be chosen. Both ends 0: 3000-9999, without those that the system has plans for;
+    // one end alone is PK_PORT_INVALID.
     int64_t range_first;
     // The last port that may be chosen.
     int64_t range_last;
@@ -446,7 +469,7 @@ typedef struct {
     const char *project;
     // Only ports with this label.
     const char *tag;
-    // The first port. With range_last 0: every port.
+    // The first port. Both ends 0: every port; one end alone is PK_PORT_INVALID.
     int64_t range_first;
     // The last port.
     int64_t range_last;
@@ -469,9 +492,9 @@ typedef struct {
     const char *until;
     // The next page: "performedAt" of the last entry of the page before. NULL: the first page.
     const char *before_time;
-    // The next page: "id" of the same entry.
+    // The next page: "id" of the same entry. 0 where before_time is NULL.
     int64_t before_id;
-    // At most this many entries. 0: 100.
+    // At most this many entries. 0: 100. More than 4,294,967,295 are as many.
     uint64_t limit;
 } pk_history_options;
 
@@ -522,6 +545,8 @@ typedef struct pk_keeper pk_keeper;
 // NULL opens the user's own: PORTKEEPER_DB_PATH where it is set, else ~/.portkeeper/database.db. `options`
 // may be NULL.
 //
+// It reads the environment, which no other thread may change meanwhile.
+//
 // PK_DATABASE_CORRUPT, PK_SCHEMA_MISMATCH and PK_SCHEMA_TOO_NEW mean a file that is no registry or not this
 // version's; it stays as it is.
 //
@@ -541,7 +566,8 @@ pk_code pk_keeper_interruptible(const pk_keeper *keeper,
                                 pk_keeper **interruptible,
                                 pk_error **err);
 
-// The file of the registry, ":memory:" for one without; "" for NULL. It lives as long as the keeper.
+// The file of the registry as the system names it, which need not be UTF-8; ":memory:" for one without, ""
+// for NULL. It lives as long as the keeper.
 //
 // Thread-safe. What it returns is the object's and lives as long.
 const char *pk_keeper_path(const pk_keeper *keeper);
@@ -571,6 +597,12 @@ pk_code pk_keeper_check(const pk_keeper *keeper,
 //
 // Thread-safe. Free reservation with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_get(const pk_keeper *keeper, int64_t port, pk_result **reservation, pk_error **err);
+
+// The next higher port that a request without a range would give, and that PK_RESERVE_SUGGEST suggests; 0
+// where there is none. Nothing is claimed.
+//
+// Thread-safe. Free err with pk_error_free().
+pk_code pk_keeper_next_free(const pk_keeper *keeper, int64_t port, uint16_t *next, pk_error **err);
 
 // Claims a port for a project, 1-200 characters, or alters the project's claim. The claim is on disk when
 // this returns and lasts until it is released. `options` may be NULL.
@@ -679,20 +711,31 @@ size_t pk_lease_count(const pk_lease *lease);
 // Thread-safe.
 uint16_t pk_lease_port(const pk_lease *lease, size_t index);
 
-// The claims as they were granted (a list of Reservation).
+// The claims as they were granted (a list of Reservation), with the roles that they have now.
 //
 // Thread-safe. Free reservations with pk_result_free(), err with pk_error_free().
 pk_code pk_lease_reservations(const pk_lease *lease, pk_result **reservations, pk_error **err);
 
+// Says what one of the leased ports is used for from now on: its role, or NULL for none. A pool of ports that
+// serve one purpose after the other is claimed once.
+//
+// PK_PORT_RESERVED when the project has the role on another port, or the lease has gone to somebody else;
+// PK_INVALID_INPUT for a port that is not the lease's, and after pk_lease_release().
+//
+// Thread-safe. Free err with pk_error_free().
+pk_code pk_lease_set_role(const pk_lease *lease, int64_t port, const char *role, pk_error **err);
+
 // Releases the ports, as freeing the lease does, and tells whether it worked. The lease is there until it
 // is freed; releasing it again does nothing. PK_UNSUPPORTED in a forked child.
 //
-// After another error the ports stay claimed until this process ends.
+// After another error the lease is what it was: this can be tried again, and freeing the lease tries it once
+// more. What is left then is claimed until this process ends.
 //
 // Thread-safe. Free err with pk_error_free().
 pk_code pk_lease_release(const pk_lease *lease, pk_error **err);
 
-// Releases the ports, unless pk_lease_release() did, and frees the lease. NULL is fine.
+// Releases the ports, unless pk_lease_release() did, and frees the lease. NULL is fine. It may wait for other
+// writers of the registry, and so may freeing holds and bound ports.
 //
 // Not thread-safe: nobody uses the object any more.
 void pk_lease_free(pk_lease *lease);
@@ -714,6 +757,18 @@ typedef struct pk_hold pk_hold;
 //
 // Thread-safe. Free hold with pk_hold_free(), err with pk_error_free().
 pk_code pk_keeper_hold(const pk_keeper *keeper, int64_t port, pk_hold **hold, pk_error **err);
+
+// Lets go of the port for a server that does not set SO_REUSEADDR, which can bind it from now on, and so can
+// everybody else. The claim is as it was, and the registry goes on saying that the port is held.
+//
+// Thread-safe. Free err with pk_error_free().
+pk_code pk_hold_lend(const pk_hold *hold, pk_error **err);
+
+// Binds the port again after pk_hold_lend(): `taken` is 1, or 0 where it cannot be had. Beside a server that
+// sets SO_REUSEADDR and does not listen yet, it can.
+//
+// Thread-safe. Free err with pk_error_free().
+pk_code pk_hold_take_back(const pk_hold *hold, int32_t *taken, pk_error **err);
 
 // The port; 0 for NULL.
 //
@@ -748,8 +803,8 @@ pk_code pk_keeper_bind(const pk_keeper *keeper,
 // Thread-safe.
 uint16_t pk_bound_port(const pk_bound *bound);
 
-// The descriptor of the listening socket, which stays the bound port's: do not close it. It is blocking, and
-// closed on exec. -1 when it was taken, for NULL, and on platforms without descriptors.
+// The descriptor of the listening socket, which stays the bound port's: do not close it. It is blocking, closed
+// on exec, and good until pk_bound_take_fd() or pk_bound_free(). -1 when it was taken, for NULL, and on platforms without descriptors.
 //
 // Thread-safe.
 int pk_bound_fd(const pk_bound *bound);
@@ -804,7 +859,7 @@ pk_code pk_keeper_holder_at(const pk_keeper *keeper,
                             pk_error **err);
 
 // Claims that were made more than `older_than_ms` ago and are not in use, the oldest first (a list of
-// StaleReservation).
+// StaleReservation). Longer than the engine can say is its longest.
 //
 // Thread-safe. Free rows with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_stale(const pk_keeper *keeper, uint64_t older_than_ms, pk_result **rows, pk_error **err);
@@ -957,8 +1012,8 @@ pk_code pk_keeper_remove_configuration(const pk_keeper *keeper, int64_t id, pk_e
 // For pk_keeper_prune(): how long results of scans are kept, usually: 7 days.
 #define PK_SCANS_KEPT_MS 604800000
 
-// Writes a checked, private copy of the registry to the new file `path`, while everybody goes on. `progress`
-// may be NULL; when it stops the backup, there is no file.
+// Writes a checked, private copy of the registry to the file `path`, while everybody goes on. An earlier backup
+// there is replaced at the end, and stays when this is stopped or fails. `progress` may be NULL.
 //
 // `report` may be NULL; else it gets what was written (BackupReport).
 //

@@ -2,7 +2,6 @@
 
 use std::{
     ffi::{c_char, c_int},
-    mem::MaybeUninit,
     net::TcpListener,
     sync::{Mutex, PoisonError},
 };
@@ -11,7 +10,7 @@ use crate::{
     code::pk_code,
     error::pk_error,
     guard::{answer, guard},
-    input::{given, text},
+    input::{given, output, text},
     keeper::pk_keeper,
     lease::pk_lease,
     options::{pk_request_options, read},
@@ -34,20 +33,20 @@ pub unsafe extern "C" fn pk_keeper_bind(
     keeper: Option<&pk_keeper>,
     project: *const c_char,
     options: *const pk_request_options,
-    bound: Option<&mut MaybeUninit<Option<Box<pk_bound>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    bound: *mut *mut pk_bound,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("bound", bound)?;
+        let output = output("bound", bound)?;
         // SAFETY: as the header says of its arguments.
         let request =
             unsafe { read::<pk_request_options>(options)?.apply(text("project", project)?)? };
         let (listener, lease) = keeper.keeper.bind(request)?.into_parts();
-        output.write(Some(Box::new(pk_bound {
+        output.give(Box::new(pk_bound {
             listener: Mutex::new(Some(listener)),
             lease: pk_lease::new(lease)?,
-        })));
+        }));
         Ok(())
     })
 }
@@ -58,8 +57,8 @@ pub extern "C" fn pk_bound_port(bound: Option<&pk_bound>) -> u16 {
     answer(0, || bound.map_or(0, |bound| bound.lease.port(0)))
 }
 
-/// The descriptor of the listening socket, which stays the bound port's: do not close it. It is blocking, and
-/// closed on exec. -1 when it was taken, for NULL, and on platforms without descriptors.
+/// The descriptor of the listening socket, which stays the bound port's: do not close it. It is blocking, closed
+/// on exec, and good until pk_bound_take_fd() or pk_bound_free(). -1 when it was taken, for NULL, and on platforms without descriptors.
 #[unsafe(no_mangle)]
 pub extern "C" fn pk_bound_fd(bound: Option<&pk_bound>) -> c_int {
     answer(-1, || {

@@ -12,11 +12,12 @@ use crate::result::c_string;
 
 /// Called at the beginning of a long operation, at times meanwhile, and at its end, on the thread that
 /// called the operation, with the user_data that was passed there. `operation` is the operation's name and
-/// lives as long as the call; `total` may be 0 at the beginning, and grow. Returns true to go on, and false
-/// to stop the operation with PK_CANCELLED, which undoes what it did unless its comment says more.
+/// lives as long as the call; `total` may be 0 at the beginning, and grow. Returns 0 to go on; anything else
+/// stops the operation with PK_CANCELLED, which undoes what it did unless its comment says more.
 ///
 /// It may read through the same keeper. A write to the same registry would wait for the operation that called
-/// it, and is PK_UNSUPPORTED; of a registry in memory, so is every use. It must not leave by an exception or a
+/// it, and is PK_UNSUPPORTED; of a registry in memory, so is every use. It frees nothing that the operation
+/// was given, the keeper least of all, and has outputs of its own. It must not leave by an exception or a
 /// longjmp.
 pub type pk_progress_callback = Option<
     unsafe extern "C" fn(
@@ -24,19 +25,23 @@ pub type pk_progress_callback = Option<
         operation: *const c_char,
         done: u64,
         total: u64,
-    ) -> bool,
+    ) -> i32,
 >;
 
 /// Asked by an operation that waits, every 50 ms or more often, on the thread that called the operation.
-/// Returns true to stop it with PK_CANCELLED. Where several threads use the keeper it is called on each of
-/// them, also at once. It must not leave by an exception or a longjmp.
-pub type pk_stop_callback = Option<unsafe extern "C" fn(user_data: *mut c_void) -> bool>;
+/// Returns 0 to go on; anything else stops it with PK_CANCELLED. Where several threads use the keeper it is
+/// called on each of them, also at once.
+///
+/// It uses no keeper of the same registry, frees nothing that the operation was given, and has outputs of its
+/// own. It must not leave by an exception or a longjmp.
+pub type pk_stop_callback = Option<unsafe extern "C" fn(user_data: *mut c_void) -> i32>;
 
-/// Takes the next `length` bytes of a text, which live as long as the call and do not end with NUL. Returns
-/// true when it could, and false to end the operation with PK_DATABASE_ERROR. It must not leave by an
-/// exception or a longjmp.
+/// Takes the next `length` bytes of a text, which live as long as the call and do not end with NUL. Returns 0
+/// to go on; anything else ends the operation with PK_CANCELLED.
+///
+/// What a pk_progress_callback may do, and must not, holds here as well.
 pub type pk_write_callback = Option<
-    unsafe extern "C" fn(user_data: *mut c_void, bytes: *const c_char, length: usize) -> bool,
+    unsafe extern "C" fn(user_data: *mut c_void, bytes: *const c_char, length: usize) -> i32,
 >;
 
 /// A watch that calls the caller's function, or none for NULL.
@@ -54,7 +59,7 @@ pub(crate) fn watch<'a>(callback: pk_progress_callback, user_data: *mut c_void) 
               }| {
             let name = name.get_or_insert_with(|| c_string(operation));
             // SAFETY: the caller's function, with the data that the caller wants it to have.
-            if unsafe { callback(user_data, name.as_ptr(), done, total) } {
+            if unsafe { callback(user_data, name.as_ptr(), done, total) } == 0 {
                 ControlFlow::Continue(())
             } else {
                 ControlFlow::Break(())
@@ -65,7 +70,7 @@ pub(crate) fn watch<'a>(callback: pk_progress_callback, user_data: *mut c_void) 
 
 /// Asks the caller's function whether to stop.
 pub(crate) struct Stop {
-    pub(crate) callback: unsafe extern "C" fn(*mut c_void) -> bool,
+    pub(crate) callback: unsafe extern "C" fn(*mut c_void) -> i32,
     pub(crate) user_data: *mut c_void,
 }
 
@@ -77,23 +82,26 @@ unsafe impl Sync for Stop {}
 impl Stop {
     pub(crate) fn asked(&self) -> bool {
         // SAFETY: the caller's function, with the data that the caller wants it to have.
-        unsafe { (self.callback)(self.user_data) }
+        unsafe { (self.callback)(self.user_data) != 0 }
     }
 }
 
 /// Writes through the caller's function.
 pub(crate) struct Writer {
-    pub(crate) callback: unsafe extern "C" fn(*mut c_void, *const c_char, usize) -> bool,
+    pub(crate) callback: unsafe extern "C" fn(*mut c_void, *const c_char, usize) -> i32,
     pub(crate) user_data: *mut c_void,
+    /// Whether the function ended it.
+    pub(crate) is_stopped: bool,
 }
 
 impl io::Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let first = bytes.as_ptr().cast();
         // SAFETY: the caller's function, with the data that the caller wants it to have.
-        if unsafe { (self.callback)(self.user_data, first, bytes.len()) } {
+        if unsafe { (self.callback)(self.user_data, first, bytes.len()) } == 0 {
             Ok(bytes.len())
         } else {
+            self.is_stopped = true;
             Err(io::Error::other("the caller's function did not take it"))
         }
     }

@@ -1,18 +1,15 @@
 //! Care of the database: backups, damage, size
 
-use std::{
-    ffi::{c_char, c_void},
-    mem::MaybeUninit,
-};
+use std::ffi::{c_char, c_void};
 
-use portkeeper_core::PruneRequest;
+use portkeeper_core::{Error, PruneRequest};
 
 use crate::{
     callback::{Writer, pk_progress_callback, pk_write_callback, watch},
     code::pk_code,
     error::pk_error,
     guard::guard,
-    input::{given, text},
+    input::{given, output, text},
     keeper::pk_keeper,
     queries::age,
     result::pk_result,
@@ -23,8 +20,8 @@ pub const PK_HISTORY_KEPT_MS: u64 = 31_536_000_000;
 /// For pk_keeper_prune(): how long results of scans are kept, usually: 7 days.
 pub const PK_SCANS_KEPT_MS: u64 = 604_800_000;
 
-/// Writes a checked, private copy of the registry to the new file `path`, while everybody goes on. `progress`
-/// may be NULL; when it stops the backup, there is no file.
+/// Writes a checked, private copy of the registry to the file `path`, while everybody goes on. An earlier backup
+/// there is replaced at the end, and stays when this is stopped or fails. `progress` may be NULL.
 ///
 /// `report` may be NULL; else it gets what was written (BackupReport).
 #[unsafe(no_mangle)]
@@ -33,13 +30,14 @@ pub unsafe extern "C" fn pk_keeper_backup(
     path: *const c_char,
     progress: pk_progress_callback,
     user_data: *mut c_void,
-    report: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    report: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
+        // A copy, since the callback may write anew over the caller's.
         // SAFETY: as the header says of its arguments.
-        let path = unsafe { text("path", path) }?;
+        let path = unsafe { text("path", path) }?.to_owned();
         let done = keeper.keeper.backup(path, watch(progress, user_data))?;
         pk_result::wanted(report, &done)
     })
@@ -55,13 +53,14 @@ pub unsafe extern "C" fn pk_keeper_restore(
     path: *const c_char,
     progress: pk_progress_callback,
     user_data: *mut c_void,
-    report: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    report: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
+        // A copy, since the callback may write anew over the caller's.
         // SAFETY: as the header says of its arguments.
-        let path = unsafe { text("path", path) }?;
+        let path = unsafe { text("path", path) }?.to_owned();
         let done = keeper.keeper.restore(path, watch(progress, user_data))?;
         pk_result::wanted(report, &done)
     })
@@ -76,7 +75,7 @@ pub unsafe extern "C" fn pk_keeper_dump(
     write_data: *mut c_void,
     progress: pk_progress_callback,
     user_data: *mut c_void,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
@@ -84,8 +83,13 @@ pub unsafe extern "C" fn pk_keeper_dump(
         let mut writer = Writer {
             callback,
             user_data: write_data,
+            is_stopped: false,
         };
-        keeper.keeper.dump(&mut writer, watch(progress, user_data))
+        let outcome = keeper.keeper.dump(&mut writer, watch(progress, user_data));
+        if writer.is_stopped {
+            return Err(Error::Cancelled("dump"));
+        }
+        outcome
     })
 }
 
@@ -101,8 +105,8 @@ pub unsafe extern "C" fn pk_keeper_prune(
     scans_older_than_ms: u64,
     progress: pk_progress_callback,
     user_data: *mut c_void,
-    report: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    report: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
@@ -122,8 +126,8 @@ pub unsafe extern "C" fn pk_keeper_compact(
     keeper: Option<&pk_keeper>,
     progress: pk_progress_callback,
     user_data: *mut c_void,
-    report: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    report: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
@@ -139,29 +143,29 @@ pub unsafe extern "C" fn pk_keeper_verify(
     keeper: Option<&pk_keeper>,
     progress: pk_progress_callback,
     user_data: *mut c_void,
-    findings: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    findings: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("findings", findings)?;
+        let output = output("findings", findings)?;
         let found = keeper.keeper.verify(watch(progress, user_data))?;
-        output.write(pk_result::of(&found)?);
+        output.give(pk_result::of(&found)?);
         Ok(())
     })
 }
 
 /// How large the registry is (Stats).
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_keeper_stats(
+pub unsafe extern "C" fn pk_keeper_stats(
     keeper: Option<&pk_keeper>,
-    stats: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    stats: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("stats", stats)?;
-        output.write(pk_result::of(&keeper.keeper.stats()?)?);
+        let output = output("stats", stats)?;
+        output.give(pk_result::of(&keeper.keeper.stats()?)?);
         Ok(())
     })
 }

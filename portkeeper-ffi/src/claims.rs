@@ -1,6 +1,6 @@
 //! One port at a time: look at it, claim it, give it back
 
-use std::{ffi::c_char, mem::MaybeUninit};
+use std::ffi::c_char;
 
 use portkeeper_core::Release;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::{
     code::{pk_code, pk_verdict},
     error::pk_error,
     guard::guard,
-    input::{given, slice, text, text_or_null},
+    input::{given, output, slice, text, text_or_null},
     keeper::pk_keeper,
     options::{limited, pk_reserve_options, read},
     result::pk_result,
@@ -20,24 +20,24 @@ use crate::{
 ///
 /// `state` may be NULL; else it gets one row (PortState) that says whose the port is and who listens there.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_keeper_check(
+pub unsafe extern "C" fn pk_keeper_check(
     keeper: Option<&pk_keeper>,
     port: i64,
-    verdict: Option<&mut MaybeUninit<pk_verdict>>,
-    state: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    verdict: *mut pk_verdict,
+    state: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let verdict = given("verdict", verdict)?;
+        let verdict = output("verdict", verdict)?;
         let found = keeper.keeper.check(port)?;
-        if let Some(state) = state {
+        if !state.is_null() {
             let mut record = pk_result::value(&found)?;
             if let Value::Object(record) = &mut record {
                 let sentence = found.verdict.to_string();
                 record.insert("explanation".to_owned(), sentence.into());
             }
-            state.write(Some(Box::new(pk_result::new(record))));
+            output("state", state)?.give(Box::new(pk_result::new(record)));
         }
         verdict.write(found.verdict.code());
         Ok(())
@@ -47,16 +47,33 @@ pub extern "C" fn pk_keeper_check(
 /// The registry's row of a port (Reservation), also of one that is free again; no row for a port that nobody
 /// ever had. The machine is not looked at.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_keeper_get(
+pub unsafe extern "C" fn pk_keeper_get(
     keeper: Option<&pk_keeper>,
     port: i64,
-    reservation: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    reservation: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("reservation", reservation)?;
-        output.write(pk_result::of(&keeper.keeper.get(port)?)?);
+        let output = output("reservation", reservation)?;
+        output.give(pk_result::of(&keeper.keeper.get(port)?)?);
+        Ok(())
+    })
+}
+
+/// The next higher port that a request without a range would give, and that PK_RESERVE_SUGGEST suggests; 0
+/// where there is none. Nothing is claimed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pk_keeper_next_free(
+    keeper: Option<&pk_keeper>,
+    port: i64,
+    next: *mut u16,
+    err: *mut *mut pk_error,
+) -> pk_code {
+    guard(err, || {
+        let keeper = given("keeper", keeper)?;
+        let output = output("next", next)?;
+        output.write(keeper.keeper.next_free(port)?.unwrap_or_default());
         Ok(())
     })
 }
@@ -74,8 +91,8 @@ pub unsafe extern "C" fn pk_keeper_reserve(
     port: i64,
     project: *const c_char,
     options: *const pk_reserve_options,
-    reservation: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    reservation: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
@@ -95,8 +112,8 @@ pub unsafe extern "C" fn pk_keeper_release(
     keeper: Option<&pk_keeper>,
     port: i64,
     only_of: *const c_char,
-    released: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    released: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     // SAFETY: one port is a list of one, and the rest is passed on.
     unsafe { pk_keeper_release_ports(keeper, &raw const port, 1, only_of, released, err) }
@@ -109,8 +126,8 @@ pub unsafe extern "C" fn pk_keeper_release_ports(
     ports: *const i64,
     count: usize,
     only_of: *const c_char,
-    released: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    released: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
@@ -134,8 +151,8 @@ pub unsafe extern "C" fn pk_keeper_release_ports(
 pub unsafe extern "C" fn pk_keeper_release_project(
     keeper: Option<&pk_keeper>,
     project: *const c_char,
-    released: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    released: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;

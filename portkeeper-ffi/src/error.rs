@@ -5,7 +5,7 @@ use std::ffi::{CString, c_char};
 use portkeeper_core::Error;
 
 use crate::{
-    code::{PK_OK, pk_code},
+    code::{PK_INTERNAL, PK_OK, pk_code},
     guard::answer,
     result::c_string,
 };
@@ -34,6 +34,19 @@ impl pk_error {
             project: error.project().map(c_string),
             pid: error.pid().map_or(0, i64::from),
             next_free: error.next_free().unwrap_or_default(),
+        }
+    }
+
+    /// What is left to say when not even the error could be read.
+    pub(crate) fn of_a_defect() -> Self {
+        Self {
+            code: PK_INTERNAL,
+            name: c"INTERNAL".to_owned(),
+            message: c"internal error: a panic while an error was made".to_owned(),
+            port: 0,
+            project: None,
+            pid: 0,
+            next_free: 0,
         }
     }
 }

@@ -2,30 +2,33 @@
 
 use std::{
     any::Any,
-    mem::MaybeUninit,
     panic::{AssertUnwindSafe, catch_unwind},
+    ptr,
 };
 
 use portkeeper_core::{Error, Result};
 
 use crate::{
-    code::{PK_OK, pk_code},
+    code::{PK_INTERNAL, PK_OK, pk_code},
     error::pk_error,
 };
 
 /// Runs an operation. Its error, or its panic as `INTERNAL`, becomes the code and, where the caller wants
-/// it, `err`.
-pub fn guard(
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
-    operation: impl FnOnce() -> Result<()>,
-) -> pk_code {
-    let outcome = catch(operation).unwrap_or_else(|panic| Err(Error::Internal(panic)));
-    let (code, error) = match outcome {
-        Ok(()) => (PK_OK, None),
-        Err(error) => (error.code(), Some(error)),
-    };
-    if let Some(err) = err {
-        err.write(error.map(|error| Box::new(pk_error::new(&error))));
+/// it, `err`, which is written at the end: a callback of the caller's may look there meanwhile.
+#[allow(
+    clippy::not_unsafe_ptr_arg_deref,
+    reason = "what every pointer must be is said once, at the top of the header"
+)]
+pub fn guard(err: *mut *mut pk_error, operation: impl FnOnce() -> Result<()>) -> pk_code {
+    // Errors are read, and dropped, where their own panics end as well.
+    let failed = |error: &Error| (error.code(), Some(Box::new(pk_error::new(error))));
+    let outcome = catch(|| operation().map_or_else(|error| failed(&error), |()| (PK_OK, None)))
+        .or_else(|panic| catch(|| failed(&Error::Internal(panic))));
+    let (code, error) =
+        outcome.unwrap_or_else(|_| (PK_INTERNAL, Some(Box::new(pk_error::of_a_defect()))));
+    if !err.is_null() {
+        // SAFETY: not NULL, and as the header says of it, it has room for a pointer.
+        unsafe { err.write(error.map_or(ptr::null_mut(), Box::into_raw)) };
     }
     code
 }

@@ -1,6 +1,9 @@
 //! What callers pass: NULL, broken texts and structs of another size are refused here, by name.
 
-use std::ffi::{CStr, c_char};
+use std::{
+    ffi::{CStr, c_char},
+    ptr::NonNull,
+};
 
 use chrono::{DateTime, Utc};
 use portkeeper_core::{Error, Result};
@@ -8,6 +11,29 @@ use portkeeper_core::{Error, Result};
 /// An argument that must not be NULL.
 pub(crate) fn given<T>(name: &'static str, argument: Option<T>) -> Result<T> {
     argument.ok_or_else(|| invalid("argument", name, "is NULL"))
+}
+
+/// Where a result goes: a pointer, and no reference, since a callback of the caller's may look there while the
+/// operation runs.
+pub(crate) struct Output<T>(NonNull<T>);
+
+/// An output that must not be NULL.
+pub(crate) fn output<T>(name: &'static str, place: *mut T) -> Result<Output<T>> {
+    given(name, NonNull::new(place)).map(Output)
+}
+
+impl<T> Output<T> {
+    pub(crate) fn write(self, value: T) {
+        // SAFETY: not NULL, and as the header says of outputs, it has room for one.
+        unsafe { self.0.write(value) }
+    }
+}
+
+impl<T> Output<*mut T> {
+    /// Makes the object the caller's.
+    pub(crate) fn give(self, object: Box<T>) {
+        self.write(Box::into_raw(object));
+    }
 }
 
 pub(crate) fn invalid(what: &'static str, value: &str, reason: impl Into<String>) -> Error {
@@ -60,6 +86,8 @@ pub(crate) unsafe fn slice<'a, T>(
     count: usize,
 ) -> Result<Option<&'a [T]>> {
     match (first.is_null(), count) {
+        // What a pointer to nothing points to is nobody's concern.
+        (false, 0) => Ok(Some(&[])),
         (true, 0) => Ok(None),
         (true, _) => Err(invalid("argument", name, "is NULL")),
         (false, _) if count > usize::MAX / 2 / size_of::<T>().max(1) => {

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::{CString, c_char, c_void},
-    mem::MaybeUninit,
+    path::Path,
 };
 
 use portkeeper_core::Keeper;
@@ -12,9 +12,8 @@ use crate::{
     code::pk_code,
     error::pk_error,
     guard::{answer, guard},
-    input::{given, text_or_null},
+    input::{given, output, text_or_null},
     options::{pk_open_options, read},
-    result::c_string,
 };
 
 /// The registry of this machine's ports. Every process of a user opens the same database.
@@ -29,7 +28,7 @@ pub struct pk_keeper {
 
 impl pk_keeper {
     fn new(keeper: Keeper) -> Self {
-        let path = c_string(&keeper.path().to_string_lossy());
+        let path = of_path(keeper.path());
         Self { keeper, path }
     }
 
@@ -39,9 +38,23 @@ impl pk_keeper {
     }
 }
 
+/// The bytes of a path, which need not be UTF-8 where it came from the environment.
+#[cfg(unix)]
+fn of_path(path: &Path) -> CString {
+    use std::os::unix::ffi::OsStrExt;
+    CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
+}
+
+#[cfg(not(unix))]
+fn of_path(path: &Path) -> CString {
+    crate::result::c_string(&path.to_string_lossy())
+}
+
 /// Opens the registry in the file `path`, and creates it, readable by the user alone, where it is missing.
 /// NULL opens the user's own: PORTKEEPER_DB_PATH where it is set, else ~/.portkeeper/database.db. `options`
 /// may be NULL.
+///
+/// It reads the environment, which no other thread may change meanwhile.
 ///
 /// PK_DATABASE_CORRUPT, PK_SCHEMA_MISMATCH and PK_SCHEMA_TOO_NEW mean a file that is no registry or not this
 /// version's; it stays as it is.
@@ -49,14 +62,14 @@ impl pk_keeper {
 pub unsafe extern "C" fn pk_keeper_open(
     path: *const c_char,
     options: *const pk_open_options,
-    keeper: Option<&mut MaybeUninit<Option<Box<pk_keeper>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    keeper: *mut *mut pk_keeper,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
-        let output = given("keeper", keeper)?;
+        let output = output("keeper", keeper)?;
         // SAFETY: as the header says of its arguments.
         let options = unsafe { read(options)?.apply(text_or_null("path", path)?)? };
-        output.write(Some(Box::new(pk_keeper::new(options.open()?))));
+        output.give(Box::new(pk_keeper::new(options.open()?)));
         Ok(())
     })
 }
@@ -71,8 +84,8 @@ pub unsafe extern "C" fn pk_keeper_interruptible(
     keeper: Option<&pk_keeper>,
     stop: pk_stop_callback,
     user_data: *mut c_void,
-    interruptible: Option<&mut MaybeUninit<Option<Box<pk_keeper>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    interruptible: *mut *mut pk_keeper,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = &given("keeper", keeper)?.keeper;
@@ -80,14 +93,15 @@ pub unsafe extern "C" fn pk_keeper_interruptible(
             callback: given("stop", stop)?,
             user_data,
         };
-        let output = given("interruptible", interruptible)?;
+        let output = output("interruptible", interruptible)?;
         let keeper = keeper.interruptible(move || stop.asked());
-        output.write(Some(Box::new(pk_keeper::new(keeper))));
+        output.give(Box::new(pk_keeper::new(keeper)));
         Ok(())
     })
 }
 
-/// The file of the registry, ":memory:" for one without; "" for NULL. It lives as long as the keeper.
+/// The file of the registry as the system names it, which need not be UTF-8; ":memory:" for one without, ""
+/// for NULL. It lives as long as the keeper.
 #[unsafe(no_mangle)]
 pub extern "C" fn pk_keeper_path(keeper: Option<&pk_keeper>) -> *const c_char {
     answer(c"".as_ptr(), || {

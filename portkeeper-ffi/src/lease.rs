@@ -2,18 +2,17 @@
 
 use std::{
     ffi::c_char,
-    mem::MaybeUninit,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use portkeeper_core::{Lease, Ready};
+use portkeeper_core::{Error, Lease, Ready};
 use serde_json::Value;
 
 use crate::{
     code::pk_code,
     error::pk_error,
     guard::{answer, guard},
-    input::{given, text},
+    input::{given, invalid, output, text, text_or_null},
     keeper::pk_keeper,
     options::{pk_request_options, read},
     result::pk_result,
@@ -28,7 +27,8 @@ pub struct pk_lease {
     /// `None` when it has been released.
     lease: Mutex<Option<Lease>>,
     ports: Vec<u16>,
-    reservations: Value,
+    /// Behind a lock of its own, so that nobody who reads them waits for the registry.
+    reservations: Mutex<Value>,
     ready: Ready,
 }
 
@@ -36,7 +36,7 @@ impl pk_lease {
     pub(crate) fn new(lease: Lease) -> portkeeper_core::Result<Self> {
         Ok(Self {
             ports: lease.ports(),
-            reservations: pk_result::value(&lease.reservations())?,
+            reservations: Mutex::new(pk_result::value(&lease.reservations())?),
             ready: Ready::from(&lease),
             lease: Mutex::new(Some(lease)),
         })
@@ -60,17 +60,17 @@ pub unsafe extern "C" fn pk_keeper_lease(
     keeper: Option<&pk_keeper>,
     project: *const c_char,
     options: *const pk_request_options,
-    lease: Option<&mut MaybeUninit<Option<Box<pk_lease>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    lease: *mut *mut pk_lease,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("lease", lease)?;
+        let output = output("lease", lease)?;
         // SAFETY: as the header says of its arguments.
         let request =
             unsafe { read::<pk_request_options>(options)?.apply(text("project", project)?)? };
         let lease = pk_lease::new(keeper.keeper.lease(request)?)?;
-        output.write(Some(Box::new(lease)));
+        output.give(Box::new(lease));
         Ok(())
     })
 }
@@ -87,43 +87,77 @@ pub extern "C" fn pk_lease_port(lease: Option<&pk_lease>, index: usize) -> u16 {
     answer(0, || lease.map_or(0, |lease| lease.port(index)))
 }
 
-/// The claims as they were granted (a list of Reservation).
+/// The claims as they were granted (a list of Reservation), with the roles that they have now.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_lease_reservations(
+pub unsafe extern "C" fn pk_lease_reservations(
     lease: Option<&pk_lease>,
-    reservations: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    reservations: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let lease = given("lease", lease)?;
-        let output = given("reservations", reservations)?;
-        output.write(Some(Box::new(pk_result::new(lease.reservations.clone()))));
+        let output = output("reservations", reservations)?;
+        let reservations = locked(&lease.reservations).clone();
+        output.give(Box::new(pk_result::new(reservations)));
         Ok(())
     })
+}
+
+/// Says what one of the leased ports is used for from now on: its role, or NULL for none. A pool of ports that
+/// serve one purpose after the other is claimed once.
+///
+/// PK_PORT_RESERVED when the project has the role on another port, or the lease has gone to somebody else;
+/// PK_INVALID_INPUT for a port that is not the lease's, and after pk_lease_release().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pk_lease_set_role(
+    lease: Option<&pk_lease>,
+    port: i64,
+    role: *const c_char,
+    err: *mut *mut pk_error,
+) -> pk_code {
+    guard(err, || {
+        let lease = given("lease", lease)?;
+        // SAFETY: as the header says of its arguments.
+        let role = unsafe { text_or_null("role", role) }?;
+        let wanted = u16::try_from(port).ok().filter(|port| *port != 0);
+        let wanted = wanted.ok_or(Error::PortInvalid(port))?;
+        let mut kept = locked(&lease.lease);
+        let Some(leased) = kept.as_mut() else {
+            return Err(invalid("lease", &wanted.to_string(), "is released"));
+        };
+        leased.set_roles([(wanted, role)])?;
+        *locked(&lease.reservations) = pk_result::value(&leased.reservations())?;
+        Ok(())
+    })
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Releases the ports, as freeing the lease does, and tells whether it worked. The lease is there until it
 /// is freed; releasing it again does nothing. PK_UNSUPPORTED in a forked child.
 ///
-/// After another error the ports stay claimed until this process ends.
+/// After another error the lease is what it was: this can be tried again, and freeing the lease tries it once
+/// more. What is left then is claimed until this process ends.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_lease_release(
+pub unsafe extern "C" fn pk_lease_release(
     lease: Option<&pk_lease>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let lease = given("lease", lease)?;
-        // Taken out before it is released, so that nobody waits for this lock meanwhile.
-        let taken = lease
-            .lease
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        taken.map_or(Ok(()), Lease::release)
+        let mut kept = locked(&lease.lease);
+        if let Some(leased) = kept.as_mut() {
+            leased.give_back()?;
+        }
+        *kept = None;
+        Ok(())
     })
 }
 
-/// Releases the ports, unless pk_lease_release() did, and frees the lease. NULL is fine.
+/// Releases the ports, unless pk_lease_release() did, and frees the lease. NULL is fine. It may wait for other
+/// writers of the registry, and so may freeing holds and bound ports.
 #[unsafe(no_mangle)]
 pub extern "C" fn pk_lease_free(lease: Option<Box<pk_lease>>) {
     answer((), || drop(lease));

@@ -1,6 +1,6 @@
 //! The machine: who listens, waiting for a server, and ending one
 
-use std::{mem::MaybeUninit, time::Duration};
+use std::time::Duration;
 
 use portkeeper_core::{KillRequest, Ready, Result};
 
@@ -8,7 +8,7 @@ use crate::{
     code::pk_code,
     error::pk_error,
     guard::guard,
-    input::{self, given},
+    input::{self, given, output},
     keeper::pk_keeper,
     lease::pk_lease,
     result::pk_result,
@@ -19,15 +19,15 @@ pub const PK_KILL_GRACE_MS: u64 = 5000;
 
 /// Every TCP listener and UDP socket of this machine with its owner (a list of Socket). Nothing is written.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_keeper_listeners(
+pub unsafe extern "C" fn pk_keeper_listeners(
     keeper: Option<&pk_keeper>,
-    listeners: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    listeners: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("listeners", listeners)?;
-        output.write(pk_result::of(&keeper.keeper.listeners()?)?);
+        let output = output("listeners", listeners)?;
+        output.give(pk_result::of(&keeper.keeper.listeners()?)?);
         Ok(())
     })
 }
@@ -38,10 +38,10 @@ pub extern "C" fn pk_keeper_listeners(
 ///
 /// `report` may be NULL; else it gets what was seen and changed (ScanReport).
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_keeper_scan(
+pub unsafe extern "C" fn pk_keeper_scan(
     keeper: Option<&pk_keeper>,
-    report: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    report: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
@@ -57,13 +57,13 @@ pub extern "C" fn pk_keeper_scan(
 ///
 /// `socket` may be NULL; else it gets the server's socket (Socket).
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_keeper_wait_ready(
+pub unsafe extern "C" fn pk_keeper_wait_ready(
     keeper: Option<&pk_keeper>,
     port: i64,
     pid: i64,
     timeout_ms: u64,
-    socket: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    socket: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
@@ -74,13 +74,13 @@ pub extern "C" fn pk_keeper_wait_ready(
 /// Waits for the first port of a lease as pk_keeper_wait_ready() does, as long as the lease is what it was:
 /// PK_PORT_NOT_FOUND or PK_PORT_RESERVED when the claim has ended or gone to somebody else.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_keeper_wait_ready_lease(
+pub unsafe extern "C" fn pk_keeper_wait_ready_lease(
     keeper: Option<&pk_keeper>,
     lease: Option<&pk_lease>,
     pid: i64,
     timeout_ms: u64,
-    socket: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    socket: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
@@ -99,7 +99,7 @@ fn wait(
     mut ready: Ready,
     pid: i64,
     timeout_ms: u64,
-    socket: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
+    socket: *mut *mut pk_result,
 ) -> Result<()> {
     if let Some(pid) = input::pid("pid", pid)? {
         ready = ready.by(pid);
@@ -117,12 +117,12 @@ fn wait(
 ///
 /// `report` may be NULL; else it gets who was ended (KillReport).
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_keeper_kill(
+pub unsafe extern "C" fn pk_keeper_kill(
     keeper: Option<&pk_keeper>,
     port: i64,
     grace_ms: u64,
-    report: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    report: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;

@@ -7,6 +7,7 @@
 use std::ffi::c_char;
 
 mod apply;
+mod layout;
 mod sized;
 
 pub(crate) use apply::limited;
@@ -89,8 +90,8 @@ pub struct pk_request_options {
     pub tags_count: usize,
     /// Where pk_keeper_bind() listens, an IPv4 or IPv6 address. NULL: "127.0.0.1".
     pub address: *const c_char,
-    /// The first port that may be chosen. With range_last 0: 3000-9999, without those that the system has
-    /// plans for.
+    /// The first port that may be chosen. Both ends 0: 3000-9999, without those that the system has plans for;
+    /// one end alone is PK_PORT_INVALID.
     pub range_first: i64,
     /// The last port that may be chosen.
     pub range_last: i64,
@@ -114,7 +115,7 @@ pub struct pk_list_options {
     pub project: *const c_char,
     /// Only ports with this label.
     pub tag: *const c_char,
-    /// The first port. With range_last 0: every port.
+    /// The first port. Both ends 0: every port; one end alone is PK_PORT_INVALID.
     pub range_first: i64,
     /// The last port.
     pub range_last: i64,
@@ -136,9 +137,9 @@ pub struct pk_history_options {
     pub until: *const c_char,
     /// The next page: "performedAt" of the last entry of the page before. NULL: the first page.
     pub before_time: *const c_char,
-    /// The next page: "id" of the same entry.
+    /// The next page: "id" of the same entry. 0 where before_time is NULL.
     pub before_id: i64,
-    /// At most this many entries. 0: 100.
+    /// At most this many entries. 0: 100. More than 4,294,967,295 are as many.
     pub limit: u64,
 }
 

@@ -1,6 +1,6 @@
 //! Projects: what a folder is called
 
-use std::{ffi::c_char, mem::MaybeUninit};
+use std::ffi::c_char;
 
 use portkeeper_core::Project;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::{
     code::pk_code,
     error::pk_error,
     guard::guard,
-    input::{given, text},
+    input::{output, text},
     result::pk_result,
 };
 
@@ -18,18 +18,18 @@ use crate::{
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_project_detect(
     path: *const c_char,
-    project: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    project: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
-        let output = given("project", project)?;
+        let output = output("project", project)?;
         // SAFETY: as the header says of its arguments.
         let found = Project::detect(unsafe { text("path", path) }?)?;
         let mut record = pk_result::value(&found)?;
         if let Value::Object(record) = &mut record {
             record.insert("id".to_owned(), found.id().into());
         }
-        output.write(Some(Box::new(pk_result::new(record))));
+        output.give(Box::new(pk_result::new(record)));
         Ok(())
     })
 }

@@ -1,6 +1,6 @@
 //! Questions that the registry answers without looking at the machine
 
-use std::{ffi::c_char, mem::MaybeUninit};
+use std::ffi::c_char;
 
 use chrono::TimeDelta;
 use portkeeper_core::HistoryQuery;
@@ -9,7 +9,7 @@ use crate::{
     code::pk_code,
     error::pk_error,
     guard::guard,
-    input::{given, text, time},
+    input::{given, output, text, time},
     keeper::pk_keeper,
     options::{pk_history_options, pk_list_options, read},
     result::pk_result,
@@ -23,15 +23,15 @@ pub const PK_ALL_PORTS: i64 = i64::MIN;
 pub unsafe extern "C" fn pk_keeper_list(
     keeper: Option<&pk_keeper>,
     options: *const pk_list_options,
-    rows: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    rows: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("rows", rows)?;
+        let output = output("rows", rows)?;
         // SAFETY: as the header says of its arguments.
         let filter = unsafe { read(options)?.apply()? };
-        output.write(pk_result::of(&keeper.keeper.list(filter)?)?);
+        output.give(pk_result::of(&keeper.keeper.list(filter)?)?);
         Ok(())
     })
 }
@@ -43,19 +43,19 @@ pub unsafe extern "C" fn pk_keeper_history(
     keeper: Option<&pk_keeper>,
     port: i64,
     options: *const pk_history_options,
-    entries: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    entries: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("entries", entries)?;
+        let output = output("entries", entries)?;
         let query = match port {
             PK_ALL_PORTS => HistoryQuery::all(),
             port => HistoryQuery::port(port),
         };
         // SAFETY: as the header says of its arguments.
         let query = unsafe { read::<pk_history_options>(options)?.apply(query)? };
-        output.write(pk_result::of(&keeper.keeper.history(query)?)?);
+        output.give(pk_result::of(&keeper.keeper.history(query)?)?);
         Ok(())
     })
 }
@@ -66,63 +66,63 @@ pub unsafe extern "C" fn pk_keeper_holder_at(
     keeper: Option<&pk_keeper>,
     port: i64,
     moment: *const c_char,
-    holder: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    holder: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("holder", holder)?;
+        let output = output("holder", holder)?;
         // SAFETY: as the header says of its arguments.
         let moment = time("moment", unsafe { text("moment", moment) }?)?;
-        output.write(pk_result::of(&keeper.keeper.holder_at(port, moment)?)?);
+        output.give(pk_result::of(&keeper.keeper.holder_at(port, moment)?)?);
         Ok(())
     })
 }
 
 /// Claims that were made more than `older_than_ms` ago and are not in use, the oldest first (a list of
-/// StaleReservation).
+/// StaleReservation). Longer than the engine can say is its longest.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_keeper_stale(
+pub unsafe extern "C" fn pk_keeper_stale(
     keeper: Option<&pk_keeper>,
     older_than_ms: u64,
-    rows: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    rows: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("rows", rows)?;
+        let output = output("rows", rows)?;
         let stale = keeper.keeper.stale(age(older_than_ms))?;
-        output.write(pk_result::of(&stale)?);
+        output.give(pk_result::of(&stale)?);
         Ok(())
     })
 }
 
 /// How many ports there are in each status (Summary).
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_keeper_summary(
+pub unsafe extern "C" fn pk_keeper_summary(
     keeper: Option<&pk_keeper>,
-    summary: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    summary: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("summary", summary)?;
-        output.write(pk_result::of(&keeper.keeper.summary()?)?);
+        let output = output("summary", summary)?;
+        output.give(pk_result::of(&keeper.keeper.summary()?)?);
         Ok(())
     })
 }
 
 /// Every project that has a port, by name (a list of ProjectPorts).
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_keeper_projects(
+pub unsafe extern "C" fn pk_keeper_projects(
     keeper: Option<&pk_keeper>,
-    projects: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    projects: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("projects", projects)?;
-        output.write(pk_result::of(&keeper.keeper.projects()?)?);
+        let output = output("projects", projects)?;
+        output.give(pk_result::of(&keeper.keeper.projects()?)?);
         Ok(())
     })
 }

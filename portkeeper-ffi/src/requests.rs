@@ -1,12 +1,12 @@
 //! Ports of the engine's choice
 
-use std::{ffi::c_char, mem::MaybeUninit};
+use std::ffi::c_char;
 
 use crate::{
     code::pk_code,
     error::pk_error,
     guard::guard,
-    input::{given, invalid, text},
+    input::{given, invalid, output, text},
     keeper::pk_keeper,
     options::{pk_request_options, read},
     result::pk_result,
@@ -21,12 +21,12 @@ pub unsafe extern "C" fn pk_keeper_request(
     keeper: Option<&pk_keeper>,
     project: *const c_char,
     options: *const pk_request_options,
-    port: Option<&mut MaybeUninit<u16>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    port: *mut u16,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("port", port)?;
+        let output = output("port", port)?;
         // SAFETY: as the header says of its arguments.
         let (options, project) = unsafe { (read(options)?, text("project", project)?) };
         let wanted = options.count.max(options.roles_count).max(1);
@@ -54,8 +54,8 @@ pub unsafe extern "C" fn pk_keeper_request_many(
     options: *const pk_request_options,
     count: usize,
     ports: *mut u16,
-    reservations: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    reservations: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;

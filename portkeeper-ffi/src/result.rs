@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     ffi::{CString, c_char},
-    mem::MaybeUninit,
     ptr,
     sync::{Mutex, OnceLock, PoisonError},
 };
@@ -12,7 +11,10 @@ use portkeeper_core::{Error, Result};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{guard::answer, input};
+use crate::{
+    guard::answer,
+    input::{self, output},
+};
 
 /// The rows of an answer: none, one record, or a list of them. Read-only.
 ///
@@ -31,8 +33,8 @@ pub struct pk_result {
 
 impl pk_result {
     /// The rows of what the engine returned: its elements, itself, or none for `None`.
-    pub(crate) fn of(value: &impl Serialize) -> Result<Option<Box<Self>>> {
-        Ok(Some(Box::new(Self::new(Self::value(value)?))))
+    pub(crate) fn of(value: &impl Serialize) -> Result<Box<Self>> {
+        Ok(Box::new(Self::new(Self::value(value)?)))
     }
 
     pub(crate) fn value(value: &impl Serialize) -> Result<Value> {
@@ -41,12 +43,9 @@ impl pk_result {
     }
 
     /// Writes the rows to an output that need not be wanted.
-    pub(crate) fn wanted(
-        output: Option<&mut MaybeUninit<Option<Box<Self>>>>,
-        value: &impl Serialize,
-    ) -> Result<()> {
-        if let Some(output) = output {
-            output.write(Self::of(value)?);
+    pub(crate) fn wanted(place: *mut *mut Self, value: &impl Serialize) -> Result<()> {
+        if !place.is_null() {
+            output("result", place)?.give(Self::of(value)?);
         }
         Ok(())
     }
@@ -95,16 +94,16 @@ pub extern "C" fn pk_result_count(result: Option<&pk_result>) -> usize {
     answer(0, || result.map_or(0, |result| result.rows.len()))
 }
 
-/// Whether a field is null or missing.
+/// Whether a field is null or missing: 1, or 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_result_is_null(
     result: Option<&pk_result>,
     row: usize,
     name: *const c_char,
-) -> bool {
-    answer(true, || {
+) -> i32 {
+    answer(1, || {
         let field = result.and_then(|result| result.field(row, name));
-        field.is_none_or(Value::is_null)
+        field.is_none_or(Value::is_null).into()
     })
 }
 
@@ -160,20 +159,28 @@ pub unsafe extern "C" fn pk_result_length(
     })
 }
 
-/// The name of a row's field, from 0 on; NULL behind the last one. For programs that show whatever there
-/// is.
+/// The name of a field of the record at `path`, such as "metadata", from 0 on; NULL behind the last one, and for
+/// what is no record. With NULL or "" as path, the row itself. For programs that show whatever there is, and for
+/// records whose names are the caller's own.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_result_name(
+pub unsafe extern "C" fn pk_result_name(
     result: Option<&pk_result>,
     row: usize,
+    path: *const c_char,
     index: usize,
 ) -> *const c_char {
     answer(ptr::null(), || {
         let Some(result) = result else {
             return ptr::null();
         };
-        let record = result.rows.get(row).and_then(Value::as_object);
-        let name = record.and_then(|record| record.keys().nth(index));
+        // SAFETY: as the header says, NULL or a text that ends with NUL.
+        let record = match unsafe { input::text_or_null("path", path) } {
+            Err(_) => None,
+            Ok(None | Some("")) => result.rows.get(row),
+            Ok(Some(_)) => result.field(row, path),
+        };
+        let names = record.and_then(Value::as_object);
+        let name = names.and_then(|record| record.keys().nth(index));
         name.map_or(ptr::null(), |name| {
             result.text(ptr::from_ref(name).addr(), || name.clone())
         })

@@ -1,9 +1,6 @@
 //! Claims as documents: export, import, and what was kept of them
 
-use std::{
-    ffi::{c_char, c_void},
-    mem::MaybeUninit,
-};
+use std::ffi::{c_char, c_void};
 
 use portkeeper_core::{ImportRequest, Result};
 
@@ -12,7 +9,7 @@ use crate::{
     code::pk_code,
     error::pk_error,
     guard::guard,
-    input::{given, text},
+    input::{given, output, text},
     keeper::pk_keeper,
     options::{pk_export_options, pk_import_options, read},
     result::pk_result,
@@ -24,18 +21,18 @@ use crate::{
 pub unsafe extern "C" fn pk_keeper_export(
     keeper: Option<&pk_keeper>,
     options: *const pk_export_options,
-    document: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    document: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("document", document)?;
+        let output = output("document", document)?;
         // SAFETY: as the header says of its arguments.
         let request = unsafe { read::<pk_export_options>(options)?.apply()? };
         let document = keeper.keeper.export(request)?;
         let json = document.to_json()?;
         let result = pk_result::with_json(pk_result::value(&document)?, &json);
-        output.write(Some(Box::new(result)));
+        output.give(Box::new(result));
         Ok(())
     })
 }
@@ -52,8 +49,8 @@ pub unsafe extern "C" fn pk_keeper_import_json(
     options: *const pk_import_options,
     progress: pk_progress_callback,
     user_data: *mut c_void,
-    report: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    report: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         // SAFETY: as the header says of its arguments.
@@ -71,8 +68,8 @@ pub unsafe extern "C" fn pk_keeper_import_configuration(
     options: *const pk_import_options,
     progress: pk_progress_callback,
     user_data: *mut c_void,
-    report: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    report: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let request = ImportRequest::configuration(id);
@@ -90,8 +87,8 @@ pub unsafe extern "C" fn pk_keeper_import_predecessor(
     options: *const pk_import_options,
     progress: pk_progress_callback,
     user_data: *mut c_void,
-    report: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    report: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         // SAFETY: as the header says of its arguments.
@@ -107,7 +104,7 @@ unsafe fn import(
     options: *const pk_import_options,
     progress: pk_progress_callback,
     user_data: *mut c_void,
-    report: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
+    report: *mut *mut pk_result,
 ) -> Result<()> {
     let keeper = given("keeper", keeper)?;
     // SAFETY: as the header says of its arguments.
@@ -121,15 +118,15 @@ unsafe fn import(
 /// Every export and import that the registry has kept, newest first, without the documents (a list of
 /// Configuration).
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_keeper_configurations(
+pub unsafe extern "C" fn pk_keeper_configurations(
     keeper: Option<&pk_keeper>,
-    rows: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    rows: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("rows", rows)?;
-        output.write(pk_result::of(&keeper.keeper.configurations()?)?);
+        let output = output("rows", rows)?;
+        output.give(pk_result::of(&keeper.keeper.configurations()?)?);
         Ok(())
     })
 }
@@ -137,26 +134,26 @@ pub extern "C" fn pk_keeper_configurations(
 /// One of them with its document (SavedDocument). PK_INVALID_INPUT for an id that does not exist;
 /// PK_DATABASE_CORRUPT when the document is not the one that was kept.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_keeper_configuration(
+pub unsafe extern "C" fn pk_keeper_configuration(
     keeper: Option<&pk_keeper>,
     id: i64,
-    configuration: Option<&mut MaybeUninit<Option<Box<pk_result>>>>,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    configuration: *mut *mut pk_result,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;
-        let output = given("configuration", configuration)?;
-        output.write(pk_result::of(&keeper.keeper.configuration(id)?)?);
+        let output = output("configuration", configuration)?;
+        output.give(pk_result::of(&keeper.keeper.configuration(id)?)?);
         Ok(())
     })
 }
 
 /// Removes one of them. Claims and history are left alone. PK_INVALID_INPUT for an id that does not exist.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_keeper_remove_configuration(
+pub unsafe extern "C" fn pk_keeper_remove_configuration(
     keeper: Option<&pk_keeper>,
     id: i64,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard(err, || {
         let keeper = given("keeper", keeper)?;

@@ -29,10 +29,11 @@ pub extern "C" fn pk_abi_version() -> u32 {
     answer(0, || PK_ABI_VERSION)
 }
 
-/// Whether the library that was loaded serves callers that were compiled with this version of the header:
+/// Whether the library that was loaded serves callers that were compiled with this version of the header, 1 or
+/// 0:
 ///
 ///     if (!pk_abi_supports(PK_ABI_VERSION)) { ... an older or an incompatible libportkeeper ... }
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_abi_supports(version: u32) -> bool {
-    answer(false, || (OLDEST..=PK_ABI_VERSION).contains(&version))
+pub extern "C" fn pk_abi_supports(version: u32) -> i32 {
+    answer(0, || (OLDEST..=PK_ABI_VERSION).contains(&version).into())
 }

@@ -69,6 +69,22 @@ fn the_example_of_the_header_compiles() {
     succeeds(command.args(WARNINGS).arg(&source));
 }
 
+/// And so is that of the README, which is linked and run.
+#[test]
+fn the_example_of_the_readme_runs() {
+    let readme = read(Path::new(CRATE).join("README.md"));
+    let (_, rest) = readme.split_once("```c\n").unwrap();
+    let folder = support::library_folder();
+    let source = folder.path().join("example.c");
+    fs::write(&source, rest.split_once("```").unwrap().0).unwrap();
+    let program = folder.path().join("example");
+    support::compile(folder.path(), &program, &[], &[source]);
+    let mut command = Command::new(program);
+    command.env("PORTKEEPER_DB_PATH", folder.path().join("registry.db"));
+    let text = succeeds(&mut command);
+    assert!(text.ends_with(" my-app\n"), "{text}");
+}
+
 #[test]
 fn the_shared_library_shows_the_functions_of_the_header_only() {
     let symbols = |arguments: &[&str], library: &str| -> BTreeSet<String> {

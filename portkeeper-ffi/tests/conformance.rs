@@ -144,6 +144,8 @@ impl Table {
         for (name, value) in arguments {
             let value = filled(value, known);
             match (name.as_str(), &value) {
+                // Left out, which is what NULL is.
+                (_, Value::Null) => {}
                 // What C takes as the text of a JSON document.
                 ("document" | "metadata", value) => rows.push(argument(
                     name,
@@ -203,6 +205,9 @@ impl Table {
                 for (index, item) in list.iter().enumerate() {
                     members(index, "", &filled(item, known), &mut rows);
                 }
+            }
+            (Some(answer @ (Value::Bool(_) | Value::Number(_))), None) => {
+                check(0, "", answer, &mut rows);
             }
             (Some(record), None) => members(0, "", &filled(record, known), &mut rows),
             (None, None) => {}

@@ -41,6 +41,56 @@ fn every_exported_function_is_declared() {
     assert!(count > 60, "{count} functions");
 }
 
+/// Whatever the engine's objects do, C can ask for.
+#[test]
+fn every_operation_of_the_engine_is_there() {
+    /// What has another name in C, and the name.
+    const OTHERWISE: [(&str, &str); 7] = [
+        ("pk_keeper_import", "pk_keeper_import_json"),
+        ("pk_lease_ports", "pk_lease_port"),
+        ("pk_lease_set_roles", "pk_lease_set_role"),
+        ("pk_lease_give_back", "pk_lease_release"),
+        ("pk_bound_reservation", "pk_lease_reservations"),
+        ("pk_bound_listener", "pk_bound_fd"),
+        ("pk_bound_into_parts", "pk_bound_take_fd"),
+    ];
+    let header = grouped(&generated());
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../portkeeper-core/src/keeper");
+    let mut paths = vec![format!("{source}.rs")];
+    for file in fs::read_dir(source).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            paths.push(path.to_str().unwrap().to_owned());
+        }
+    }
+    let mut count = 0;
+    for path in paths {
+        let text = fs::read_to_string(path).unwrap();
+        for (start, prefix) in [
+            ("\nimpl Keeper {\n", "pk_keeper"),
+            ("\nimpl Lease {\n", "pk_lease"),
+            ("\nimpl Hold {\n", "pk_hold"),
+            ("\nimpl BoundPort {\n", "pk_bound"),
+        ] {
+            for block in text.split(start).skip(1) {
+                let block = block.split("\n}\n").next().unwrap();
+                for method in block.split("\n    pub fn ").skip(1) {
+                    let (name, rest) = method.split_once(['(', '<']).unwrap();
+                    if !rest.split_once(')').unwrap().0.contains("self") {
+                        continue;
+                    }
+                    let name = format!("{prefix}_{name}");
+                    let other = OTHERWISE.iter().find(|(theirs, _)| *theirs == name);
+                    let ours = other.map_or(name.as_str(), |(_, ours)| ours);
+                    assert!(header.contains(&format!("{ours}(")), "{name} is not there");
+                    count += 1;
+                }
+            }
+        }
+    }
+    assert!(count > 35, "{count} operations");
+}
+
 fn generated() -> String {
     let folder = env!("CARGO_MANIFEST_DIR");
     let config = cbindgen::Config::from_file(Path::new(folder).join("cbindgen.toml")).unwrap();
@@ -82,7 +132,7 @@ fn grouped(header: &str) -> String {
     let mut items: Vec<&str> = rest.split("\n\n").map(str::trim).collect();
     items.retain(|item| !item.is_empty());
     let mut text = format!(
-        "{}*/\n\n#ifndef PORTKEEPER_H\n#define PORTKEEPER_H\n\n#include <stdbool.h>\n#include <stddef.h>\n\
+        "{}*/\n\n#ifndef PORTKEEPER_H\n#define PORTKEEPER_H\n\n#include <stddef.h>\n\
          #include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {{\n#endif\n",
         preamble.trim_start()
     );
@@ -143,11 +193,10 @@ fn with_rules(item: &str) -> String {
     let code: Vec<&str> = item.lines().filter(is_code).collect();
     let comment: Vec<&str> = item.lines().filter(|line| line.starts_with("//")).collect();
     let (comment, code) = (comment.join("\n"), code.join("\n"));
-    let name = name(item);
     if !code.ends_with(");") || code.starts_with("typedef") {
         return item.to_owned();
     }
-    let rules = if name.ends_with("_free") {
+    let rules = if frees(&code).is_some() {
         "Not thread-safe: nobody uses the object any more.".to_owned()
     } else {
         let parameters = code.split_once('(').unwrap().1;
@@ -166,6 +215,35 @@ fn with_rules(item: &str) -> String {
         }
     };
     format!("{comment}\n//\n// {rules}\n{code}")
+}
+
+/// The type that a function frees, which its signature tells and not its name alone: `next_free` frees nothing.
+fn frees(code: &str) -> Option<&str> {
+    let (name, parameter) = code.strip_prefix("void pk_")?.split_once("_free(pk_")?;
+    let (kind, _) = parameter.split_once(" *")?;
+    (kind == name && !parameter.contains(',')).then_some(kind)
+}
+
+#[test]
+fn every_type_has_one_function_that_frees_it() {
+    let header = grouped(&generated());
+    let types = header.lines().filter_map(|line| {
+        let (kind, again) = line
+            .strip_prefix("typedef struct pk_")?
+            .split_once(" pk_")?;
+        (again.strip_suffix(';') == Some(kind)).then_some(kind)
+    });
+    let mut types: Vec<&str> = types.collect();
+    types.sort_unstable();
+    let mut freed: Vec<&str> = header.lines().filter_map(frees).collect();
+    freed.sort_unstable();
+    assert_eq!(types, freed);
+    assert_eq!(
+        header
+            .matches("// Not thread-safe: nobody uses the object")
+            .count(),
+        types.len()
+    );
 }
 
 fn declares(source: &str, name: &str) -> bool {
@@ -197,6 +275,7 @@ fn initialiser(item: &str) -> String {
     let fields = item
         .lines()
         .filter(|line| line.starts_with("    ") && line.ends_with(';'))
+        .filter(|line| !line.trim_start().starts_with("//"))
         .skip(1);
     let values: Vec<&str> = fields
         .map(|field| if field.contains('*') { "NULL" } else { "0" })

@@ -6,6 +6,7 @@ mod support;
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -132,6 +133,82 @@ fn the_installed_library_is_found_and_runs() {
             "{needed}"
         );
     }
+}
+
+/// However the folders are written, files go below DESTDIR and PREFIX, and PREFIX alone is in the file for pkg-config.
+#[test]
+fn folders_are_the_callers() {
+    let libraries = built("libportkeeper.so").parent().unwrap().to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    symlink(&libraries, folder.path().join("built")).unwrap();
+    let top = folder.path().canonicalize().unwrap();
+    let top = top.to_str().unwrap();
+    for (destination, prefix, below, written) in [
+        ("", "plain", "plain".to_owned(), format!("{top}/plain")),
+        ("", "slash//", "slash".to_owned(), format!("{top}/slash")),
+        (
+            "stage",
+            "/opt/pk",
+            "stage/opt/pk".to_owned(),
+            "/opt/pk".to_owned(),
+        ),
+        (
+            "stage2/",
+            "/opt/pk/",
+            "stage2/opt/pk".to_owned(),
+            "/opt/pk".to_owned(),
+        ),
+        (
+            &format!("{top}/stage3/"),
+            "/usr",
+            "stage3/usr".to_owned(),
+            "/usr".to_owned(),
+        ),
+        (
+            "stage4",
+            "own",
+            format!("stage4{top}/own"),
+            format!("{top}/own"),
+        ),
+        // A prefix that begins like the folder it is staged in.
+        (top, top, top[1..].to_owned(), top.to_owned()),
+    ] {
+        let mut install = Command::new(Path::new(CRATE).join("install.sh"));
+        install.arg(prefix).current_dir(top);
+        install
+            .env("LIBRARIES", "built/")
+            .env("DESTDIR", destination);
+        succeeds(&mut install);
+        let lib = folder.path().join(below).join("lib");
+        assert!(lib.join("libportkeeper.so").metadata().unwrap().len() > 0);
+        let config = read(lib.join("pkgconfig/portkeeper.pc"));
+        assert!(
+            config.starts_with(&format!("prefix={written}\n")),
+            "{config}"
+        );
+    }
+}
+
+/// What is installed is what was built, wherever cargo puts it.
+#[test]
+fn a_build_for_a_named_target_is_found() {
+    if !is_full() {
+        // It compiles everything once more.
+        return;
+    }
+    let version = succeeds(Command::new("rustc").arg("-vV"));
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    let folder = tempfile::tempdir().unwrap();
+    let mut install = Command::new(Path::new(CRATE).join("install.sh"));
+    install.arg("prefix").current_dir(folder.path());
+    install
+        .env("CARGO_BUILD_TARGET", host.unwrap())
+        .env("CARGO_TARGET_DIR", "built")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off");
+    succeeds(&mut install);
+    let library = folder.path().join("prefix/lib/libportkeeper.so.0");
+    assert!(library.metadata().unwrap().len() > 0);
 }
 
 fn check_quickstart(text: &str) {

@@ -107,6 +107,22 @@ impl Runner {
             "check" => json(keeper.check(args.need::<i64>("port"))),
             "reserve" => json(keeper.reserve(args.need::<i64>("port"), reserve(&args))),
             "release" => json(keeper.release(release(&args))),
+            "nextFree" => json(keeper.next_free(args.need::<i64>("port"))),
+            "setRoles" => {
+                let port: i64 = args.need("port");
+                let port = u16::try_from(port).map_err(|_| Error::PortInvalid(port))?;
+                match self.guard(&args) {
+                    Guard::Lease(lease) => json(
+                        lease.set_roles([(port, args.get::<Option<String>>("role").flatten())]),
+                    ),
+                    _ => panic!("no lease"),
+                }
+            }
+            "lend" => {
+                self.hold(&args).lend();
+                Ok(Value::Null)
+            }
+            "takeBack" => Ok(self.hold(&args).take_back().into()),
             "get" => json(keeper.get(args.need::<i64>("port"))),
             "list" => json(keeper.list(filter(&args)?)),
             "history" => json(keeper.history(history(&args)?)),
@@ -194,6 +210,18 @@ impl Runner {
                 Ok(Value::Null)
             }
             other => panic!("{other} is no operation"),
+        }
+    }
+
+    fn guard(&mut self, args: &Args<'_>) -> &mut Guard {
+        let name: String = args.need("guard");
+        self.guards.get_mut(&name).expect("a guard")
+    }
+
+    fn hold(&mut self, args: &Args<'_>) -> &mut Hold {
+        match self.guard(args) {
+            Guard::Hold(hold) => hold,
+            _ => panic!("no hold"),
         }
     }
 

@@ -93,6 +93,16 @@ class Case:
     def _end(self, guard: str) -> None:
         self.guards.pop(guard).release()
 
+    def _setRoles(self, guard: str, port: int, role: str | None) -> None:
+        self.guards[guard].set_roles({port: role})
+
+    def _lend(self, guard: str) -> None:
+        self.guards[guard].lend()
+
+    def _takeBack(self, guard: str) -> bool:
+        taken: bool = self.guards[guard].take_back()
+        return taken
+
     def _waitReady(self, port: int = 0, guard: str | None = None, **options: Any) -> Any:
         target = port if guard is None else self.guards[guard]
         return plain(self.keeper.wait_ready(target, **options))

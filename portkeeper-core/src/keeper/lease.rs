@@ -192,12 +192,22 @@ impl Lease {
     /// Releases the ports, as dropping does, and tells whether it worked. A forked child has only a
     /// copy of the guard, and cannot: `UNSUPPORTED`.
     pub fn release(mut self) -> Result<()> {
+        let outcome = self.give_back();
+        // Whoever was told need not wait for a second attempt.
+        self.reservations.clear();
+        outcome
+    }
+
+    /// Releases the ports as [`release`](Self::release) does. After an error the lease is what it was, so that
+    /// it can be tried again; else it has no ports any more.
+    pub fn give_back(&mut self) -> Result<()> {
         if self.pid != std::process::id() {
             let what = format!("releasing a lease of process {}", self.pid);
             return Err(Error::Unsupported(what));
         }
-        let reservations = std::mem::take(&mut self.reservations);
-        self.keeper.end_leases(&reservations)
+        self.keeper.end_leases(&self.reservations)?;
+        self.reservations.clear();
+        Ok(())
     }
 }
 

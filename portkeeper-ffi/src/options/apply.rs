@@ -237,6 +237,10 @@ impl pk_history_options {
         if let Some(until) = until {
             query = query.until(input::time("until", until)?);
         }
+        if before.is_none() && before_id != 0 {
+            let reason = "is given without before_time";
+            return Err(invalid("before_id", &before_id.to_string(), reason));
+        }
         if let Some(time) = before {
             query = query.before_place(input::time("before_time", time)?, before_id);
         }

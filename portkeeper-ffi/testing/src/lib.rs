@@ -5,15 +5,15 @@
 #![allow(clippy::missing_safety_doc)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
-use std::{hint::black_box, mem::MaybeUninit, time::Instant};
+use std::{hint::black_box, ops::ControlFlow, time::Instant};
 
 use portkeeper::{code::pk_code, error::pk_error, guard, keeper::pk_keeper};
-use portkeeper_core::{Error, ErrorKind};
+use portkeeper_core::{Error, ErrorKind, ImportRequest, Progress, Watch};
 
 /// Panics within the border.
 #[unsafe(no_mangle)]
 #[allow(clippy::panic, clippy::missing_panics_doc, reason = "none leaves it")]
-pub extern "C" fn pk_test_panic(err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>) -> pk_code {
+pub unsafe extern "C" fn pk_test_panic(err: *mut *mut pk_error) -> pk_code {
     guard::guard(err, || panic!("injected"))
 }
 
@@ -24,11 +24,34 @@ pub extern "C" fn pk_test_panic_answer(otherwise: i32) -> i32 {
     guard::answer(otherwise, || panic!("injected"))
 }
 
+/// Panics in the middle of an operation of the engine: an import, which has written by then.
+#[unsafe(no_mangle)]
+#[allow(clippy::panic, clippy::missing_panics_doc, reason = "none leaves it")]
+pub unsafe extern "C" fn pk_test_panic_in_import(
+    keeper: Option<&pk_keeper>,
+    err: *mut *mut pk_error,
+) -> pk_code {
+    guard::guard(err, || {
+        let Some(keeper) = keeper else {
+            return Err(Error::Internal("no keeper".to_owned()));
+        };
+        let document = r#"{"version": "1.0", "ports": [{"number": 23998, "projectName": "shop"}]}"#;
+        let watch = Watch::new(|progress: Progress| {
+            assert!(progress.total == 0 || progress.done == 0, "injected");
+            ControlFlow::Continue(())
+        });
+        keeper
+            .engine()
+            .import(ImportRequest::json(document), watch)?;
+        Ok(())
+    })
+}
+
 /// Fails with the kind of this number.
 #[unsafe(no_mangle)]
-pub extern "C" fn pk_test_fail(
+pub unsafe extern "C" fn pk_test_fail(
     code: pk_code,
-    err: Option<&mut MaybeUninit<Option<Box<pk_error>>>>,
+    err: *mut *mut pk_error,
 ) -> pk_code {
     guard::guard(err, || {
         let mut kinds = ErrorKind::ALL.into_iter();

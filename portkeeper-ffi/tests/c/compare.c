@@ -76,10 +76,13 @@ static struct field of_guard(const struct outcome *out, const char *name)
 bool matches(const struct outcome *out, const struct check *check)
 {
     struct field field;
-    if (check->expectation == HAS_ROWS)
-        return check->number < 0 ? pk_result_count(out->result) > 0
-                                 : pk_result_count(out->result) == (size_t)check->number;
-    if (out->error != NULL)
+    if (check->expectation == HAS_ROWS) {
+        size_t rows = out->is_number ? 1 : pk_result_count(out->result);
+        return check->number < 0 ? rows > 0 : rows == (size_t)check->number;
+    }
+    if (out->is_number)
+        field = of_number(out->answer);
+    else if (out->error != NULL)
         field = of_error(out->error, check->field);
     else if (out->lease != NULL || out->hold != NULL)
         field = of_guard(out, check->field);

@@ -23,15 +23,15 @@ static struct {
     int stranger_input;
 } now;
 
-static bool no_further(void *data, const char *operation, uint64_t done, uint64_t total)
+static int32_t no_further(void *data, const char *operation, uint64_t done, uint64_t total)
 {
     (void)data, (void)operation, (void)done, (void)total;
-    return false;
+    return 2;
 }
 
-static bool to_file(void *file, const char *bytes, size_t length)
+static int32_t to_file(void *file, const char *bytes, size_t length)
 {
-    return fwrite(bytes, 1, length, file) == length;
+    return fwrite(bytes, 1, length, file) != length;
 }
 
 static struct guard *guard(const char *name)
@@ -291,6 +291,41 @@ static pk_code end_guard(const struct step *step, struct outcome *out)
     return code;
 }
 
+static pk_code next_free(const struct step *step, struct outcome *out)
+{
+    uint16_t port = 0;
+    pk_code code = pk_keeper_next_free(now.keeper, number(step, "port", 0), &port, &out->error);
+    out->is_number = port != 0;
+    out->answer = port;
+    return code;
+}
+
+static pk_code set_role(const struct step *step, struct outcome *out)
+{
+    const struct guard *found = guard(text(step, "guard"));
+    EXPECT(found != NULL);
+    return pk_lease_set_role(found->lease, number(step, "port", 0), text(step, "role"), &out->error);
+}
+
+static pk_code lend(const struct step *step, struct outcome *out)
+{
+    const struct guard *found = guard(text(step, "guard"));
+    EXPECT(found != NULL);
+    return pk_hold_lend(found->hold, &out->error);
+}
+
+static pk_code take_back(const struct step *step, struct outcome *out)
+{
+    const struct guard *found = guard(text(step, "guard"));
+    int32_t taken = -1;
+    pk_code code;
+    EXPECT(found != NULL);
+    code = pk_hold_take_back(found->hold, &taken, &out->error);
+    out->is_number = code == PK_OK;
+    out->answer = taken;
+    return code;
+}
+
 static pk_code run(const struct step *step, struct outcome *out)
 {
     const char *operation = step->operation, *path = text(step, "path");
@@ -304,6 +339,10 @@ static pk_code run(const struct step *step, struct outcome *out)
     IS("reserve") return reserve(step, out);
     IS("release") return release(step, out);
     IS("get") return pk_keeper_get(now.keeper, port, &out->result, &out->error);
+    IS("nextFree") return next_free(step, out);
+    IS("setRoles") return set_role(step, out);
+    IS("lend") return lend(step, out);
+    IS("takeBack") return take_back(step, out);
     IS("list") return list(step, out);
     IS("history") return history(step, out);
     IS("holderAt") return pk_keeper_holder_at(now.keeper, port, text(step, "time"), &out->result, &out->error);
@@ -348,7 +387,7 @@ static pk_code run(const struct step *step, struct outcome *out)
 static void run_step(const struct test_case *test, size_t index)
 {
     const struct step *step = &test->steps[index];
-    struct outcome out = { PK_OK, NULL, NULL, NULL, NULL };
+    struct outcome out = { PK_OK, NULL, NULL, NULL, NULL, false, 0 };
     fprintf(stderr, "%s, step %zu (%s)\n", test->name, index, step->operation);
     out.code = run(step, &out);
     if (out.lease != NULL && out.code == PK_OK) {

@@ -56,6 +56,9 @@ struct outcome {
     pk_result *result;
     const pk_lease *lease;
     const pk_hold *hold;
+    /* What has no fields: a number, or true as 1 and false as 0. */
+    bool is_number;
+    int64_t answer;
 };
 
 /* The pid of the last stranger. */

@@ -3,22 +3,22 @@
 
 #include <stdint.h>
 
-static bool go_on(void *data, const char *operation, uint64_t done, uint64_t total)
+static int32_t go_on(void *data, const char *operation, uint64_t done, uint64_t total)
 {
     (void)data, (void)operation, (void)done, (void)total;
-    return true;
+    return 0;
 }
 
-static bool take(void *data, const char *bytes, size_t length)
+static int32_t take(void *data, const char *bytes, size_t length)
 {
     (void)data, (void)bytes, (void)length;
-    return true;
+    return 0;
 }
 
-static bool never(void *data)
+static int32_t never(void *data)
 {
     (void)data;
-    return false;
+    return 0;
 }
 
 #define INVALID(call) FAILS(PK_INVALID_INPUT, call)
@@ -34,6 +34,7 @@ static void nulls(const pk_keeper *keeper, const pk_lease *lease)
     pk_bound *bound = NULL;
     pk_verdict verdict = -7;
     uint16_t port = 7;
+    int32_t taken = -7;
     const int64_t ports[] = { 24000 };
 
     REFUSED(PK_INVALID_INPUT, pk_keeper_check(NULL, 24000, &verdict, &result, &error));
@@ -49,6 +50,8 @@ static void nulls(const pk_keeper *keeper, const pk_lease *lease)
     INVALID(pk_keeper_check(keeper, 24000, NULL, &result, &error));
     INVALID(pk_keeper_get(NULL, 24000, &result, &error));
     INVALID(pk_keeper_get(keeper, 24000, NULL, &error));
+    INVALID(pk_keeper_next_free(NULL, 24000, &port, &error));
+    INVALID(pk_keeper_next_free(keeper, 24000, NULL, &error));
     INVALID(pk_keeper_reserve(NULL, 24000, "shop", NULL, &result, &error));
     INVALID(pk_keeper_reserve(keeper, 24000, NULL, NULL, &result, &error));
     INVALID(pk_keeper_release(NULL, 24000, NULL, &result, &error));
@@ -125,6 +128,15 @@ static void nulls(const pk_keeper *keeper, const pk_lease *lease)
     INVALID(pk_lease_reservations(NULL, &result, &error));
     INVALID(pk_lease_reservations(lease, NULL, &error));
     INVALID(pk_lease_release(NULL, &error));
+    INVALID(pk_lease_set_role(NULL, pk_lease_port(lease, 0), "web", &error));
+    INVALID(pk_lease_set_role(lease, pk_lease_port(lease, 0), "caf\xe9", &error));
+    INVALID(pk_hold_lend(NULL, &error));
+    INVALID(pk_hold_take_back(NULL, &taken, &error));
+    OK(pk_keeper_hold(keeper, pk_lease_port(lease, 0), &hold, &error));
+    INVALID(pk_hold_take_back(hold, NULL, &error));
+    pk_hold_free(hold);
+    hold = NULL;
+    EXPECT(taken == -7);
 
     EXPECT(result == none && other == NULL && leased == NULL && hold == NULL && bound == NULL);
     EXPECT(verdict == -7 && port == 7);
@@ -139,7 +151,7 @@ static void nulls(const pk_keeper *keeper, const pk_lease *lease)
     SAME(pk_error_message(NULL), "");
     EXPECT(pk_result_count(NULL) == 0 && pk_result_is_null(NULL, 0, "x") && pk_result_int(NULL, 0, "x") == 0);
     EXPECT(pk_result_text(NULL, 0, "x") == NULL && pk_result_length(NULL, 0, "x") == 0);
-    EXPECT(pk_result_name(NULL, 0, 0) == NULL);
+    EXPECT(pk_result_name(NULL, 0, NULL, 0) == NULL);
     SAME(pk_result_json(NULL), "null");
     EXPECT(pk_lease_count(NULL) == 0 && pk_lease_port(NULL, 0) == 0 && pk_hold_port(NULL) == 0);
     EXPECT(pk_bound_port(NULL) == 0 && pk_bound_fd(NULL) == -1 && pk_bound_take_fd(NULL) == -1);
@@ -221,6 +233,14 @@ static void broken_texts(const pk_keeper *keeper)
     request.avoid_count = 1;
     INVALID(pk_keeper_request(keeper, "shop", &request, &port, &error));
     request.avoid_count = 0;
+    /* Of nothing there is nothing to read, wherever it is. */
+    request.roles = request.tags = reserve.tags = (const char *const *)1;
+    request.avoid = (const int64_t *)1;
+    INVALID(pk_keeper_request(keeper, bad, &request, &port, &error));
+    FAILS(PK_PORT_INVALID, pk_keeper_reserve(keeper, 0, "shop", &reserve, NULL, &error));
+    OK(pk_keeper_release_ports(keeper, (const int64_t *)1, 0, NULL, NULL, &error));
+    request.roles = request.tags = reserve.tags = NULL;
+    request.avoid = NULL;
     request.address = "localhost";
     INVALID(pk_keeper_bind(keeper, "shop", &request, &bound, &error));
     request.address = NULL;
@@ -340,6 +360,7 @@ void test_options(void)
     pk_reserve_options reserve = PK_RESERVE_OPTIONS_INIT;
     pk_request_options request = PK_REQUEST_OPTIONS_INIT;
     pk_import_options import = PK_IMPORT_OPTIONS_INIT;
+    pk_list_options list = PK_LIST_OPTIONS_INIT;
 
     SIZES(pk_open_options, PK_OPEN_OPTIONS_INIT, open_close(path, options, &error));
     OK(pk_keeper_request(keeper, "shop", NULL, &port, &error));
@@ -369,6 +390,10 @@ void test_options(void)
     request.count = 0;
     request.owner_pid = -1;
     INVALID(pk_keeper_request(keeper, "shop", &request, &port, &error));
+    request.owner_pid = 0;
+    request.range_first = list.range_last = 20000;
+    FAILS(PK_PORT_INVALID, pk_keeper_request(keeper, "shop", &request, &port, &error));
+    FAILS(PK_PORT_INVALID, list_free(keeper, &list, &error));
     import.flags = 4;
     INVALID(pk_keeper_import_json(keeper, empty, &import, NULL, NULL, NULL, &error));
     free(path);

@@ -14,6 +14,7 @@ void test_claims(void)
     pk_reserve_options options = PK_RESERVE_OPTIONS_INIT;
     const char *tags[] = { "frontend", "dev" };
     const int64_t both[] = { 21002, 21003 };
+    uint16_t next = 0;
 
     EXPECT(strstr(pk_keeper_path(keeper), "claims.db") != NULL);
     options.description = "React dev server";
@@ -64,6 +65,12 @@ void test_claims(void)
     pk_result_free(result);
     OK(pk_keeper_check(keeper, 21001, &verdict, NULL, &error));
     EXPECT(verdict == PK_VERDICT_FREE);
+
+    OK(pk_keeper_next_free(keeper, 21001, &next, &error));
+    EXPECT(next > 21001);
+    OK(pk_keeper_next_free(keeper, 65535, &next, &error));
+    EXPECT(next == 0);
+    FAILS(PK_PORT_INVALID, pk_keeper_next_free(keeper, 65536, &next, &error));
 
     options.tags = NULL;
     options.flags = PK_RESERVE_ADOPT;
@@ -133,6 +140,14 @@ void test_requests(void)
     pk_keeper_free(keeper);
 }
 
+static int32_t release_too_early(void *lease, const char *operation, uint64_t done, uint64_t total)
+{
+    pk_error *error = NULL;
+    (void)operation, (void)done, (void)total;
+    FAILS(PK_UNSUPPORTED, pk_lease_release(lease, &error));
+    return 0;
+}
+
 static void free_the_copies(void);
 static pk_lease *shared_lease;
 static pk_hold *shared_hold;
@@ -149,6 +164,7 @@ void test_guards(void)
     pk_request_options options = random_ports();
     const char *roles[] = { "a", "b" };
     uint16_t port;
+    int32_t taken = -1;
     int fd;
 
     options.roles = roles;
@@ -176,9 +192,38 @@ void test_guards(void)
     EXPECT(in_child(free_the_copies) == 0);
     OK(pk_keeper_check(keeper, port, &verdict, NULL, &error));
     EXPECT(verdict == PK_VERDICT_HELD);
+
+    /* What is lent somebody else may bind, and then it does not come back at once. */
+    OK(pk_hold_take_back(hold, &taken, &error));
+    EXPECT(taken == 1);
+    OK(pk_hold_lend(hold, &error));
+    fd = listen_on(port);
+    OK(pk_hold_take_back(hold, &taken, &error));
+    EXPECT(taken == 0);
+    close(fd);
+    OK(pk_hold_take_back(hold, &taken, &error));
+    EXPECT(taken == 1 && pk_hold_port(hold) == port);
     pk_hold_free(hold);
 
+    /* A port's next purpose. */
+    OK(pk_lease_set_role(lease, port, "c", &error));
+    FAILS(PK_PORT_RESERVED, pk_lease_set_role(lease, port, "b", &error));
+    OK(pk_lease_reservations(lease, &result, &error));
+    SAME(pk_result_text(result, 0, "lease.role"), "c");
+    pk_result_free(result);
+    OK(pk_lease_set_role(lease, port, NULL, &error));
+    OK(pk_keeper_get(keeper, port, &result, &error));
+    EXPECT(pk_result_is_null(result, 0, "lease.role"));
+    pk_result_free(result);
+    FAILS(PK_PORT_INVALID, pk_lease_set_role(lease, 0, "c", &error));
+    FAILS(PK_INVALID_INPUT, pk_lease_set_role(lease, 1, "c", &error));
+
+    /* Refused in the middle of an operation of the same registry, and then done. */
+    OK(pk_keeper_compact(keeper, release_too_early, lease, NULL, &error));
+    OK(pk_keeper_check(keeper, port, &verdict, NULL, &error));
+    EXPECT(verdict == PK_VERDICT_RESERVED);
     OK(pk_lease_release(lease, &error));
+    FAILS(PK_INVALID_INPUT, pk_lease_set_role(lease, port, "c", &error));
     OK(pk_lease_release(lease, &error));
     OK(pk_keeper_check(keeper, port, &verdict, NULL, &error));
     EXPECT(verdict == PK_VERDICT_FREE);

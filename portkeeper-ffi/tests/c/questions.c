@@ -55,6 +55,11 @@ void test_queries(void)
     pk_result_free(result);
     free(time);
     query.before_time = NULL;
+    REFUSED(PK_INVALID_INPUT, pk_keeper_history(keeper, PK_ALL_PORTS, &query, &result, &error));
+    EXPECT(strstr(pk_error_message(error), "is given without before_time") != NULL);
+    pk_error_free(error);
+    error = NULL;
+    query.before_id = 0;
     query.limit = 0;
     query.action = "reserved";
     query.project = "blog";
@@ -86,10 +91,10 @@ void test_queries(void)
     pk_keeper_free(keeper);
 }
 
-static bool stop_at_once(void *asked)
+static int32_t stop_at_once(void *asked)
 {
     *(int *)asked += 1;
-    return true;
+    return 1;
 }
 
 void test_machine(void)
@@ -148,6 +153,18 @@ void test_machine(void)
     pk_keeper_free(keeper);
 }
 
+static void fields_of_metadata(const pk_result *result)
+{
+    size_t found = 0, count = pk_result_length(result, 0, "metadata");
+    for (size_t field = 0; field < count; field++) {
+        const char *name = pk_result_name(result, 0, "metadata", field);
+        EXPECT(name != NULL);
+        found += strcmp(name, "a.b") == 0 || strcmp(name, "a") == 0 || strcmp(name, "s") == 0;
+    }
+    EXPECT(found == 3 && pk_result_name(result, 0, "metadata", count) == NULL);
+    SAME(pk_result_name(result, 0, "metadata.a", 0), "b.c");
+}
+
 void test_results(void)
 {
     pk_keeper *keeper = new_keeper("results.db");
@@ -187,9 +204,14 @@ void test_results(void)
     EXPECT(pk_result_is_null(result, 0, "tags.0") && pk_result_is_null(result, 0, "number.x"));
     EXPECT(pk_result_is_null(result, 0, "") && pk_result_is_null(result, 0, "."));
     EXPECT(pk_result_text(result, SIZE_MAX, "number") == NULL && pk_result_int(result, 7, "number") == 0);
-    for (; (name = pk_result_name(result, 0, fields)) != NULL; fields++)
-        EXPECT(name[0] != '\0' && pk_result_name(result, 0, fields) == name);
-    EXPECT(fields == 13 && pk_result_name(result, 1, 0) == NULL);
+    for (; (name = pk_result_name(result, 0, NULL, fields)) != NULL; fields++)
+        EXPECT(name[0] != '\0' && pk_result_name(result, 0, NULL, fields) == name);
+    SAME(pk_result_name(result, 0, "", 0), pk_result_name(result, 0, NULL, 0));
+    /* A caller's own names, two of them with dots. */
+    fields_of_metadata(result);
+    EXPECT(pk_result_name(result, 0, "tags", 0) == NULL && pk_result_name(result, 0, "number", 0) == NULL);
+    EXPECT(pk_result_name(result, 0, "\xff", 0) == NULL && pk_result_name(result, 1, "metadata", 0) == NULL);
+    EXPECT(fields == 13 && pk_result_name(result, 1, NULL, 0) == NULL);
     pk_result_free(result);
     pk_keeper_free(keeper);
 }

@@ -3,17 +3,25 @@
 
 #include <unistd.h>
 
-static bool count_calls(void *calls, const char *operation, uint64_t done, uint64_t total)
+static int32_t count_calls(void *calls, const char *operation, uint64_t done, uint64_t total)
 {
     EXPECT(operation[0] != '\0' && (total == 0 || done <= total));
     *(int *)calls += 1;
-    return true;
+    return 0;
 }
 
-static bool stop(void *calls, const char *operation, uint64_t done, uint64_t total)
+static int32_t stop(void *calls, const char *operation, uint64_t done, uint64_t total)
 {
     count_calls(calls, operation, done, total);
-    return false;
+    return 2;
+}
+
+/* Writes over the text that the caller passed. */
+static int32_t write_over(void *text, const char *operation, uint64_t done, uint64_t total)
+{
+    (void)operation, (void)done, (void)total;
+    memset(text, '#', strlen(text));
+    return 0;
 }
 
 void test_transfer(void)
@@ -70,15 +78,15 @@ void test_transfer(void)
     pk_keeper_free(keeper);
 }
 
-static bool to_file(void *file, const char *bytes, size_t length)
+static int32_t to_file(void *file, const char *bytes, size_t length)
 {
-    return fwrite(bytes, 1, length, file) == length;
+    return fwrite(bytes, 1, length, file) != length;
 }
 
-static bool full(void *file, const char *bytes, size_t length)
+static int32_t full(void *file, const char *bytes, size_t length)
 {
     (void)file, (void)bytes, (void)length;
-    return false;
+    return 2;
 }
 
 void test_care(void)
@@ -88,7 +96,7 @@ void test_care(void)
     pk_result *result = NULL;
     pk_reserve_options claim = PK_RESERVE_OPTIONS_INIT;
     char *copy = in_folder("care-copy.db"), *stopped = in_folder("care-stopped.db");
-    char *sql = in_folder("care.sql");
+    char *sql = in_folder("care.sql"), *path;
     FILE *file;
     int calls = 0;
 
@@ -98,6 +106,12 @@ void test_care(void)
     EXPECT(calls >= 2 && pk_result_int(result, 0, "bytes") > 0);
     SAME(pk_result_text(result, 0, "path"), copy);
     pk_result_free(result);
+    path = strdup(copy);
+    OK(pk_keeper_backup(keeper, path, write_over, path, &result, &error));
+    SAME(pk_result_text(result, 0, "path"), copy);
+    EXPECT(path[0] == '#' && access(path, F_OK) != 0);
+    pk_result_free(result);
+    free(path);
     FAILS(PK_CANCELLED, pk_keeper_backup(keeper, stopped, stop, &calls, NULL, &error));
     EXPECT(access(stopped, F_OK) != 0);
 
@@ -105,14 +119,16 @@ void test_care(void)
     EXPECT(file != NULL);
     OK(pk_keeper_dump(keeper, to_file, file, count_calls, &calls, &error));
     EXPECT(fclose(file) == 0);
-    FAILS(PK_DATABASE_ERROR, pk_keeper_dump(keeper, full, NULL, NULL, NULL, &error));
+    FAILS(PK_CANCELLED, pk_keeper_dump(keeper, full, NULL, NULL, NULL, &error));
 
     OK(pk_keeper_release(keeper, 23500, NULL, NULL, &error));
     OK(pk_keeper_restore(keeper, copy, count_calls, &calls, &result, &error));
     EXPECT(pk_result_int(result, 0, "restored") == 1 && pk_result_text(result, 0, "safetyBackup") != NULL);
     pk_result_free(result);
     OK(pk_keeper_release(keeper, 23500, NULL, NULL, &error));
-    OK(pk_keeper_restore(keeper, sql, NULL, NULL, NULL, &error));
+    path = strdup(sql);
+    OK(pk_keeper_restore(keeper, path, write_over, path, NULL, &error));
+    free(path);
 
     OK(pk_keeper_prune(keeper, PK_HISTORY_KEPT_MS, PK_SCANS_KEPT_MS, count_calls, &calls, &result, &error));
     EXPECT(pk_result_int(result, 0, "history") == 0);

@@ -28,6 +28,7 @@ int main(void)
     pk_result *rows = NULL;
     pthread_t thread;
     pk_open_options options = PK_OPEN_OPTIONS_INIT;
+    pk_reserve_options claim = PK_RESERVE_OPTIONS_INIT;
 
     panics();
     EXPECT(pthread_create(&thread, NULL, panics_in_a_thread, NULL) == 0);
@@ -38,6 +39,16 @@ int main(void)
     OK(pk_keeper_open(NULL, &options, &keeper, &error));
     OK(pk_keeper_list(keeper, NULL, &rows, &error));
     pk_result_free(rows);
+
+    /* And so does a keeper in whose operation it was, which is undone. */
+    REFUSED(PK_INTERNAL, pk_test_panic_in_import(keeper, &error));
+    SAME(pk_error_message(error), "internal error: a panic: injected");
+    pk_error_free(error);
+    OK(pk_keeper_get(keeper, 23998, &rows, &error));
+    EXPECT(pk_result_count(rows) == 0);
+    pk_result_free(rows);
+    claim.flags = PK_RESERVE_ADOPT;
+    OK(pk_keeper_reserve(keeper, 23998, "blog", &claim, NULL, &error));
     pk_keeper_free(keeper);
 
     for (pk_code code = PK_PORT_INVALID; code <= PK_CANCELLED; code++)
