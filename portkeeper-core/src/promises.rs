@@ -10,24 +10,24 @@
 //!
 //! | promise | test |
 //! |---|---|
-//! | An acknowledged change survives the end of every process, by any signal. | `tests/backup_processes.rs: nothing_that_two_writers_were_promised_is_lost` |
-//! | Claims that somebody made wait for the disk, and survive a power cut; what a scan finds, and leases, may be lost in one. An option decides for all: [`Options::durability`](crate::Options::durability). | `portkeeper-core/src/store/tests/busy.rs: each_transaction_is_as_durable_as_it_asks` |
+//! | An acknowledged change survives the end of every process, by any signal. | `tests/backup_processes.rs: nothing_that_two_writers_were_promised_is_lost`, `tests/reliability.rs: killed_at_random_nothing_is_lost_and_no_port_is_given_twice` |
+//! | Claims that somebody made wait for the disk, and survive a power cut; what a scan finds, and leases, may be lost in one. An option decides for all: [`Options::durability`](crate::Options::durability). | `portkeeper-core/src/store/tests/busy.rs: each_transaction_is_as_durable_as_it_asks`, `tests/power_cut.rs: a_power_cut_loses_nothing_that_is_full_and_of_normal_the_newest` |
 //! | On a full disk a change is whole or not made, and what was acknowledged before stays. | `tests/disk_full.rs: every_acknowledged_claim_survives_a_full_disk`, `tests/disk_full.rs: an_import_is_whole_or_not_at_all` |
-//! | A commit that failed in another way than being busy says that its outcome is unknown. | `portkeeper-core/src/store/tests/busy.rs: a_commit_that_fails_says_that_its_outcome_is_unknown` |
+//! | A commit that failed in another way than being busy says that its outcome is unknown. | `portkeeper-core/src/store/tests/busy.rs: a_commit_that_fails_says_that_its_outcome_is_unknown`, `tests/fault_sweep.rs: every_system_call_fails_once` |
 //! | Other code in the process that opens and closes the registry's files, also through a second SQLite, cancels no lock (Linux on x86-64 and 64-bit ARM). | `tests/locks.rs: no_acknowledged_row_is_lost`, `tests/locks.rs: nobody_writes_within_a_transaction`, `tests/locks.rs: everything_at_once_loses_nothing` |
 //! | A registry on a network or FUSE file system is refused, unless it is allowed. | `tests/environment.rs: a_fuse_file_system_is_refused_without_an_override` |
-//! | A file that was replaced, removed or linked while it was open is not written to. | `portkeeper-core/src/store/tests/refuse.rs: a_file_that_is_exchanged_while_open_is_not_written` |
+//! | A file that was replaced, removed or linked while it was open is not written to. | `portkeeper-core/src/store/tests/refuse.rs: a_file_that_is_exchanged_while_open_is_not_written`, `tests/live_file.rs: whatever_befalls_the_open_file_nothing_acknowledged_is_lost` |
 //!
 //! # What two processes may see
 //!
 //! | promise | test |
 //! |---|---|
-//! | A port has one owner, however many threads and processes ask at once. | `tests/concurrency.rs: threads_never_share_a_port`, `tests/concurrency.rs: processes_never_share_a_port`, `tests/neighbours.rs: no_port_is_given_twice` |
+//! | A port has one owner, however many threads and processes ask at once. | `tests/concurrency.rs: threads_never_share_a_port`, `tests/concurrency.rs: processes_never_share_a_port`, `tests/neighbours.rs: no_port_is_given_twice`, `tests/reliability.rs: the_operations_of_eight_processes_are_linearizable` |
 //! | A role is one port for everybody who asks for it, also at once. | `tests/lease_rights.rs: a_role_is_one_port_however_many_ask_at_once` |
 //! | A read is one moment of the registry: all of a change or nothing of it. | `portkeeper-core/src/store/tests/busy.rs: a_read_is_one_snapshot` |
 //! | A change has one entry in the history, whoever made it. | `tests/store_foreign_history.rs: inserts`, `tests/store_foreign_history.rs: updates`, `tests/concurrency.rs: processes_never_share_a_port` |
 //! | Many first opens of a missing registry make one, and none of them fails. | `portkeeper-core/src/store/tests/processes.rs: many_processes_open_a_missing_database_at_once` |
-//! | A writer waits for others until its deadline, and then is `DATABASE_BUSY`. | `portkeeper-core/src/store/tests/busy.rs: a_writer_waits_for_another_until_its_deadline` |
+//! | A writer waits for others until its deadline, and then is `DATABASE_BUSY`. | `portkeeper-core/src/store/tests/busy.rs: a_writer_waits_for_another_until_its_deadline`, `tests/live_file.rs: a_foreign_writer_that_holds_the_lock_for_five_seconds_is_waited_for` |
 //! | A forked child has connections of its own, and neither leases nor locks of its parent. | `tests/store_fork.rs: grandchild`, `tests/lease_fork.rs: main`, `tests/locks_fork.rs: child_releases_nothing`, `tests/locks_fork.rs: freed_at_once`, `tests/shared_memory.rs: threads_of_a_child_open_one_connection` |
 //! | The registry's files are their user's alone, whatever the umask. | `portkeeper-core/src/store/tests/processes.rs: files_are_for_their_user_alone_whatever_the_umask` |
 //!
@@ -36,7 +36,7 @@
 //! | promise | test |
 //! |---|---|
 //! | A claim of a process that was killed is free after the next sweep, or belongs to the server that it left. | `tests/lease.rs: a_killed_owners_ports_are_free_at_the_next_sweep`, `tests/lease.rs: a_server_that_outlives_its_owner_keeps_the_port` |
-//! | A claim whose process lives, or cannot be judged, is not released. | `tests/lease_reuse.rs: a_lease_of_another_namespace_is_never_released`, `tests/lease_rights.rs: nobody_shortens_the_lease_of_a_living_process` |
+//! | A claim whose process lives, or cannot be judged, is not released. | `tests/lease_reuse.rs: a_lease_of_another_namespace_is_never_released`, `tests/lease_rights.rs: nobody_shortens_the_lease_of_a_living_process`, `tests/live_file.rs: a_clock_that_goes_back_neither_ends_nor_keeps_a_lease` |
 //! | A pid that came back keeps no claim. | `tests/lease_reuse.rs: a_reused_pid_does_not_keep_a_lease` |
 //! | A first open that is killed leaves nothing in the way. | `tests/damage.rs: a_first_open_that_is_killed_leaves_nothing_in_the_way` |
 //! | A backup that is killed leaves the old file or the new one, and a restore all or nothing. | `tests/backup_processes.rs: a_backup_that_is_killed_leaves_the_old_or_the_new_one`, `tests/backup_processes.rs: a_restore_that_is_killed_leaves_all_or_nothing` |
