@@ -49,10 +49,7 @@ pub unsafe extern "C" fn pk_test_panic_in_import(
 
 /// Fails with the kind of this number.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pk_test_fail(
-    code: pk_code,
-    err: *mut *mut pk_error,
-) -> pk_code {
+pub unsafe extern "C" fn pk_test_fail(code: pk_code, err: *mut *mut pk_error) -> pk_code {
     guard::guard(err, || {
         let mut kinds = ErrorKind::ALL.into_iter();
         match kinds.find(|kind| kind.code() == code) {
