@@ -24,6 +24,8 @@ const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 
 /// Shows the report again and again, until Ctrl-C: in place on a terminal, else one after the other.
 pub fn watch<R: Report>(json: bool, every: Duration, look: impl FnMut() -> Outcome<R>) -> ExitCode {
+    // Nobody reads faster.
+    let every = every.max(Duration::from_millis(100));
     let outcome = if json || !io::stdout().is_terminal() {
         stream(json, every, look)
     } else {

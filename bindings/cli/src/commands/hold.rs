@@ -28,9 +28,9 @@ Examples:
   portman hold 3000 --until-listening             until a server does
   portman hold 3000 --name shop --for 30s         claims it meanwhile, if nobody has
 
-The port is bound, without listening: the kernel gives it to nobody else. A server that sets SO_REUSEADDR \
-(Node, Go, Rust, Python's http.server) starts on it all the same; one that does not is refused until the \
-hold ends. `portman run` keeps a port for such a server, too.")]
+The port is bound, without listening: the kernel refuses it to every program that does not set SO_REUSEADDR, \
+until the hold ends. One that does (Node, Go, Rust, Python's http.server) starts on it all the same, also a \
+stranger's. `portman run` keeps a port for such a server, too.")]
 pub struct Hold {
     /// The port, which a project has claimed
     #[arg(allow_negative_numbers = true)]

@@ -79,6 +79,8 @@ impl Kill {
             // Where nobody may be named, the engine says why.
             if !processes.is_empty() {
                 self.confirm(context, state.project(), &processes)?;
+                let now = keeper.check(self.port)?;
+                refuse_others(&processes, &sockets::processes(now.listeners()))?;
             }
         }
         // Only from here on: a question is simply left with Ctrl-C.
@@ -131,6 +133,25 @@ impl Kill {
             Ok(())
         } else {
             Err(Failure::Declined)
+        }
+    }
+}
+
+/// Refuses where somebody listens who was not shown: the answer was not about them.
+fn refuse_others(shown: &[Running], now: &[Running]) -> Outcome<()> {
+    let was_shown = |process: &Running| {
+        let same = |other: &Running| other.pid == process.pid && other.start == process.start;
+        shown.iter().any(same)
+    };
+    match now.iter().find(|process| !was_shown(process)) {
+        None => Ok(()),
+        Some(other) => {
+            let name = text::clean(&other.name);
+            let message = format!(
+                "meanwhile {name} {} listens, which was not shown; nothing was ended",
+                other.pid
+            );
+            Err(Failure::Refused(ErrorKind::PortInUse, message))
         }
     }
 }

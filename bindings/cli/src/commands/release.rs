@@ -20,7 +20,8 @@ Examples:
   portman release --project shop          all that a project has
   portman release 3000 --project shop     only if it is that project's
 
-A server that still runs is left alone; on a terminal you are asked before its port is released.")]
+A server that still runs is left alone; on a terminal you are asked before a port of one that you named by \
+number is released. --project alone does not ask.")]
 pub struct Release {
     /// The ports: all of them are released, or none
     #[arg(required_unless_present = "project", allow_negative_numbers = true)]

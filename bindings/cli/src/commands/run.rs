@@ -37,8 +37,9 @@ for the role; else, for the role web, one that it has reserved by number; else t
 time; else a free one that was no other project's. What the project did not have before is given back at \
 the end, and remembered; --keep makes it a claim that lasts.
 
-What is guaranteed: no user of Port Keeper is given the port while CMD runs. On Linux no other program can \
-take it, either, until CMD listens: the port is kept bound, and a socket of CMD that is to be bound to it gets \
+What is guaranteed: no user of Port Keeper is given the port while CMD runs. On Linux the port is also kept \
+bound until CMD listens. That refuses every other program but one that sets SO_REUSEADDR itself, which can still \
+take it (Node, Go, Rust and Python's http.server do). A socket of CMD that is to be bound to it gets \
 SO_REUSEADDR first, without which it could not (CMD's bind calls are watched, through seccomp). CMD then cannot \
 gain rights, with sudo for instance; --unwatched lets it, and lets go of the port before CMD starts.
 

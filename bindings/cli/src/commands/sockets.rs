@@ -78,6 +78,9 @@ pub struct Running {
     pub pid: u32,
     pub name: String,
     pub started_at: Option<DateTime<Utc>>,
+    /// The same as the platform counts it: exact, so that it tells a process from a later one.
+    #[serde(skip)]
+    pub start: Option<u64>,
     /// The command line, where it may be read.
     pub command: Option<String>,
 }
@@ -91,6 +94,7 @@ pub fn processes<'a>(sockets: impl IntoIterator<Item = &'a Socket>) -> Vec<Runni
                 pid: *pid,
                 name: name.clone(),
                 started_at: started_at(*pid),
+                start: System.identity(*pid).ok().flatten().map(|it| it.start),
                 command: command(*pid),
             });
         }

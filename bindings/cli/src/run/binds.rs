@@ -2,7 +2,8 @@
 //!
 //! A server that sets `SO_REUSEADDR` can bind a held port, and any other one cannot. So every `bind` of
 //! the command and its descendants is seen before it happens (see [`sys::prepare`]), and a socket that is
-//! to be bound to this port gets the option. The port is never let go of: nobody else can take it.
+//! to be bound to this port gets the option. The port is never let go of: nobody else
+//! can take it who does not set the option, too.
 
 use std::{
     fs::{self, File},

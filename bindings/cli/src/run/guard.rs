@@ -28,8 +28,8 @@ use crate::output::text;
 pub const PROCESS: &str = "port-guard";
 /// What the first argument is.
 pub const NAME: &str = "__guard";
-/// The guard's end of the link.
-pub const LINK: RawFd = 199;
+/// The guard's end of the link: below any usual limit, and above what the supervisor has open.
+pub const LINK: RawFd = 63;
 /// The first descriptor that `LISTEN_FDS` passes on, by `sd_listen_fds(3)`.
 pub const LISTENER: RawFd = 3;
 

@@ -146,7 +146,8 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> 
         failure: None,
     };
     if wait.is_none() {
-        attendant.announce()?;
+        // Whoever reads it has gone away, and the command goes on.
+        let _ = attendant.announce();
     }
     let code = attendant.attend(&received, &project);
     stop.store(true, Ordering::Relaxed);

@@ -62,15 +62,25 @@ pub fn end_all(grace: Duration, mut seen: impl FnMut(Pid, WaitStatus)) {
             }
         }
         let is_late = Instant::now() >= end;
+        let (mut denied, mut reached) = (None, false);
         for pid in descendants() {
             if is_late {
-                let _ = kill_process(pid, Signal::KILL);
+                match kill_process(pid, Signal::KILL) {
+                    Err(rustix::io::Errno::PERM) => denied = Some(pid),
+                    _ => reached = true,
+                }
             } else if !asked.contains(&pid) {
                 asked.push(pid);
                 let _ = kill_process(pid, Signal::TERM);
                 // One that is stopped would not hear it.
                 let _ = kill_process(pid, Signal::CONT);
             }
+        }
+        if let (Some(pid), false) = (denied, reached) {
+            // Another user's, through sudo for instance: it would be waited for without end.
+            let pid = pid.as_raw_nonzero();
+            crate::output::remark(&format!("process {pid} may not be ended, and is left"));
+            return;
         }
         thread::sleep(PAUSE);
     }

@@ -372,3 +372,17 @@ fn whoever_answers_instead_is_named() {
         "{said}"
     );
 }
+
+#[test]
+fn a_place_that_cannot_be_said_ends_nothing() {
+    let home = Home::new();
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let done = command(&home, "", &["sh", "-c", "sleep 0.2; echo served; exit 7"])
+        .stderr(full.unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(
+        (done.status.code(), done.stdout.as_slice()),
+        (Some(7), b"served\n".as_slice())
+    );
+}

@@ -19,7 +19,8 @@ const PROGRAMS: [(&str, &[&str]); 3] = [
     ("sqlite3", &["--version"]),
     (
         "python3",
-        &["-c", "import sqlite3; print(sqlite3.sqlite_version)"],
+        // Isolated: neither the environment nor the current folder says what is imported.
+        &["-I", "-c", "import sqlite3; print(sqlite3.sqlite_version)"],
     ),
     ("node", &["-p", "process.versions.sqlite ?? ''"]),
 ];
@@ -63,6 +64,9 @@ fn version(said: &str) -> Option<(u32, u32, u32)> {
 fn said(program: &str, args: &[&str]) -> Option<String> {
     let mut child = Command::new(program)
         .args(args)
+        // Nothing that lies around in the current folder is run.
+        .current_dir("/")
+        .env_remove("NODE_OPTIONS")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
