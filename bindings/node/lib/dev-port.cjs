@@ -43,7 +43,8 @@ function environment() {
   const text = process.env.PORT
   if (!text) return undefined
   if (!/^\d+$/.test(text)) throw invalid('PORT', text, 'is not a port')
-  return Number(text)
+  // Any port that is free: no choice of one.
+  return Number(text) || undefined
 }
 
 /** The project's own port for the role; where it is taken, the one for the role's next number. */
