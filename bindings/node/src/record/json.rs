@@ -46,7 +46,12 @@ impl ToNapiValue for Json {
                                 | sys::PropertyAttributes::configurable,
                             data: ptr::null_mut(),
                         };
-                        check_status!(sys::napi_define_properties(env, object, 1, &property))?;
+                        check_status!(sys::napi_define_properties(
+                            env,
+                            object,
+                            1,
+                            &raw const property
+                        ))?;
                     }
                     Ok(object)
                 }
