@@ -48,7 +48,7 @@ function portkeeper(options) {
   /** Whether the use ends with its server, rather than going on in the one that a restart has made. */
   function isLast({ key, entry, generation }) {
     if (entry.generation !== generation) return false
-    entries.delete(key)
+    if (entries.get(key) === entry) entries.delete(key)
     return true
   }
 
@@ -65,13 +65,13 @@ function portkeeper(options) {
         if (env.isPreview) {
           const wanted = { role: `${role}-preview`, port: portOf(config.preview?.port), description: 'Vite preview' }
           const port = config.preview?.port === 0 ? undefined : await take('main', root, wanted)
-          return port && { preview: { port, strictPort: true } }
+          return port && { preview: { port, strictPort: config.preview?.strictPort ?? true } }
         }
         const server = {}
         if (!config.server?.middlewareMode && config.server?.port !== 0) {
           const wanted = { role, port: portOf(config.server?.port), description: 'Vite dev server' }
           const port = await take('main', root, wanted)
-          if (port) Object.assign(server, { port, strictPort: true })
+          if (port) Object.assign(server, { port, strictPort: config.server?.strictPort ?? true })
         }
         const socket = hmrSocket(config.server ?? {}, separate)
         if (socket) {
@@ -89,32 +89,51 @@ function portkeeper(options) {
 
     configureServer(server) {
       const { main, hmr } = uses
-      if (main && server.httpServer) main.entry.dev.serve(server.httpServer, () => isLast(main))
+      if (main) followMain(main, server)
       if (hmr) followHmr(hmr, server)
     },
 
     configurePreviewServer(server) {
       const { main } = uses
-      if (main) main.entry.dev.serve(server.httpServer, () => isLast(main))
+      if (main) followMain(main, server)
     },
+  }
+
+  function release(use) {
+    if (isLast(use)) use.entry.dev.release().catch(() => {})
+  }
+
+  /** A server that never listened emits no `close`. */
+  function followMain(main, server) {
+    if (server.httpServer) main.entry.dev.serve(server.httpServer, () => isLast(main))
+    afterClose(server, () => release(main))
   }
 
   /** Nobody is told when Vite's own HMR server listens. */
   function followHmr(hmr, server) {
     const closed = new AbortController()
+    const wait = () => hmr.entry.dev.listening({ timeout: 60_000, signal: closed.signal }).catch(() => {})
     const ended = () => {
       closed.abort()
-      if (isLast(hmr)) hmr.entry.dev.release().catch(() => {})
+      release(hmr)
     }
-    hmr.entry.dev.listening({ timeout: 60_000, signal: closed.signal }).catch(() => {})
-    if (server.httpServer) {
-      server.httpServer.once('close', ended)
-      return
-    }
-    const { close } = server
-    server.close = function (...args) {
+    afterClose(server, ended)
+    // It listens when the server does; without one nobody says when.
+    if (!server.httpServer) return void wait()
+    server.httpServer.once('listening', wait)
+    server.httpServer.once('close', ended)
+  }
+}
+
+/** Runs `ended` once a server of Vite is closed, whether or not it has ever listened. */
+function afterClose(server, ended) {
+  const { close } = server
+  if (typeof close !== 'function') return
+  server.close = async function (...args) {
+    try {
+      return await close.apply(this, args)
+    } finally {
       ended()
-      return close.apply(this, args)
     }
   }
 }

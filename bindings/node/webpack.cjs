@@ -17,14 +17,25 @@ function portkeeper(configuration, options) {
     const resolved = await (typeof configuration === 'function' ? configuration(env, argv) : configuration)
     // Nothing is served by `webpack build`, and nothing is to be claimed for it.
     if (!env.WEBPACK_SERVE && !env.RSPACK_SERVE) return resolved
-    const all = Array.isArray(resolved) ? [...resolved] : [resolved]
-    const served = Math.max(all.findIndex((one) => one.devServer), 0)
-    if (all[served].devServer === false) return resolved
-    const options = all[served].devServer ?? {}
-    const chosen = argv.port === undefined ? options : { ...options, port: argv.port }
-    const root = wish.root ?? all[served].context
-    all[served] = { ...all[served], devServer: await serverOptions(chosen, { ...wish, root }) }
-    return Array.isArray(resolved) ? Object.assign(resolved, all) : all[0]
+    const isList = Array.isArray(resolved)
+    // Each in a list may be a function or a promise of its own.
+    const all = await Promise.all((isList ? resolved : [resolved]).map((one) => (typeof one === 'function' ? one(env, argv) : one)))
+    const named = argv.configName === undefined ? null : [argv.configName].flat()
+    const selected = [...all.keys()].filter((index) => !named || named.includes(all[index].name))
+    const configured = selected.filter((index) => all[index].devServer)
+    // Where none has a server, the first has the usual one.
+    const usual = selected.slice(0, 1).filter((index) => all[index].devServer !== false)
+    const served = configured.length > 0 ? configured : usual
+    for (const [place, index] of served.entries()) {
+      const options = all[index].devServer ?? {}
+      const chosen = argv.port === undefined ? options : { ...options, port: argv.port }
+      // One port of the command line is for one server; webpack says so itself.
+      if (place > 0 && argv.port !== undefined) break
+      const { role = 'web', ...rest } = wish
+      const own = { ...rest, role: place === 0 ? role : `${role}-${all[index].name ?? index}`, root: wish.root ?? all[index].context }
+      all[index] = { ...all[index], devServer: await serverOptions(chosen, own) }
+    }
+    return isList ? Object.assign(resolved, all) : all[0]
   }
 }
 
@@ -34,8 +45,8 @@ async function devServer(options, wish) {
 }
 
 async function serverOptions(options, { logger = console, ...wish }) {
-  // A socket file has no port.
-  if (options.ipc) return options
+  // A socket file has no port, and port 0 is a choice: any that is free.
+  if (options.ipc || portOf(options.port) === 0) return options
   const isChosen = options.port !== undefined && options.port !== 'auto'
   let dev
   try {

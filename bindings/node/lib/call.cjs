@@ -47,12 +47,19 @@ function plain(options, what = 'options') {
   return { ...options }
 }
 
+/** How this package says to the addon what its users say otherwise. */
+const INTERNAL = ['beforeTime', 'beforeId', 'guard']
+
 /** The arguments of a call: its options, and what has a place of its own, which no option may replace. */
 function merge(options, placed) {
-  for (const name of Object.keys(placed)) {
-    if (name in options) throw invalid('option', name, 'is an argument of its own')
+  for (const name of INTERNAL) {
+    if (Object.hasOwn(options, name)) throw invalid('option', name, 'is not known')
   }
-  return Object.assign(options, placed)
+  for (const name of Object.keys(placed)) {
+    if (Object.hasOwn(options, name)) throw invalid('option', name, 'is an argument of its own')
+  }
+  // Without what others may have put on every object.
+  return Object.setPrototypeOf(Object.assign(options, placed), null)
 }
 
 /** Takes what every call may have from its options: a `signal`, and where it is `long`, `onProgress`. */

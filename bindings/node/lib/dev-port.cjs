@@ -1,5 +1,6 @@
 'use strict'
 
+const { errorMonitor } = require('node:events')
 const fs = require('node:fs')
 const path = require('node:path')
 const { debuglog } = require('node:util')
@@ -13,6 +14,8 @@ const debug = debuglog('portkeeper')
 
 /** How many servers of one checkout and role may run at once, and strangers sit on its ports. */
 const TRIES = 32
+/** How soon after a failure a server may listen yet, as those do that try another port. */
+const RETRY_MS = 1000
 const OPTIONS = ['project', 'role', 'root', 'port', 'range', 'description', 'path', 'signal']
 
 async function devPort(options) {
@@ -43,7 +46,8 @@ function environment() {
   const text = process.env.PORT
   if (!text) return undefined
   if (!/^\d+$/.test(text)) throw invalid('PORT', text, 'is not a port')
-  return Number(text)
+  // Any port that is free: no choice of one.
+  return Number(text) || undefined
 }
 
 /** The project's own port for the role; where it is taken, the one for the role's next number. */
@@ -60,14 +64,18 @@ async function usual(keeper, { project, role, root, range, description, signal }
       obstacle ??= taken.obstacle
       continue
     }
-    // It is ours alone by now, and says whose checkout's it is: another one may have been quicker.
-    const { metadata } = await keeper.get(number)
-    if (isElsewhere(metadata.root, root)) {
-      await taken.lease.release()
-      await taken.hold?.release()
-      continue
+    try {
+      // It is ours alone by now, and says whose checkout's it is: another one may have been quicker.
+      const { metadata } = await keeper.get(number)
+      if (isElsewhere(metadata.root, root)) {
+        await giveBack(taken)
+        continue
+      }
+      if (metadata.root !== root) await keeper.reserve(number, { project, metadata: { ...metadata, root } })
+    } catch (error) {
+      await giveBack(taken).catch(() => {})
+      throw error
     }
-    if (metadata.root !== root) await keeper.reserve(number, { project, metadata: { ...metadata, root } })
     const message = obstacle && `${obstacle}; using port ${number} instead`
     return new DevPort(keeper, { ...taken, project, role: name, port: number, explicit: false, claimed: true, message })
   }
@@ -99,6 +107,14 @@ async function take(keeper, { project, name, number, signal }) {
     await lease?.release()
     if (!isTaken(error)) throw error
     return { obstacle: await described(keeper, number, error) }
+  }
+}
+
+async function giveBack({ lease, hold }) {
+  try {
+    await hold?.release()
+  } finally {
+    await lease?.release()
   }
 }
 
@@ -156,13 +172,21 @@ class DevPort {
 
   /** `isLast` is asked when the server closes: whether the use ends with it. */
   serve(server, isLast = () => true) {
+    if (typeof server?.once !== 'function' || typeof server.address !== 'function') {
+      throw invalid('server', typeof server, 'is no net.Server')
+    }
+    const end = () => isLast() && this.#quietly(() => this.release())
     const listens = () => {
       if (server.address()?.port === this.port) this.#listens()
-      else if (isLast()) this.#quietly(() => this.release())
+      else end()
     }
     if (server.listening) listens()
     else server.once('listening', listens)
-    server.once('close', () => isLast() && this.#quietly(() => this.release()))
+    server.once('close', end)
+    // One that fails to listen never closes. The monitor leaves the error to whom it is for.
+    server.on(errorMonitor, () => {
+      if (!server.listening) setTimeout(() => server.listening || end(), RETRY_MS).unref()
+    })
   }
 
   async listening(options) {

@@ -36,9 +36,12 @@ function settle(outcome) {
   return outcome.value
 }
 
+/** What the author of a configuration has to correct. */
+const AUTHORS = new Set(['INVALID_INPUT', 'PROJECT_REQUIRED', 'PORT_INVALID'])
+
 /** Whether it is the registry that cannot be used, which a dev server can do without. */
 function isOutOfReach(error) {
-  return error instanceof PortkeeperError && /^(DATABASE|SCHEMA|PERMISSION|SCAN)_/.test(error.code)
+  return error instanceof PortkeeperError && !AUTHORS.has(error.code)
 }
 
 module.exports = { PortkeeperError, errorNumbers, invalid, abortError, isOutOfReach, settle }

@@ -52,15 +52,26 @@ struct Table {
     guards: HashMap<u32, Guard>,
     /// Releases that other threads are about.
     releasing: usize,
+    /// The environment has ended: nobody is left who could release one.
+    closed: bool,
 }
 
 impl Guards {
-    pub fn add(&self, guard: Guard) -> u32 {
+    /// The number for JavaScript. It may end before it gets it, so the guard is here from the start.
+    pub fn add(&self, guard: Guard) -> Result<u32> {
         let mut table = self.lock();
+        if table.closed {
+            table.releasing += 1;
+            drop(table);
+            let released = guard.release();
+            self.lock().releasing -= 1;
+            self.released.notify_all();
+            return Err(released.err().unwrap_or(Error::Cancelled("a call")));
+        }
         table.last += 1;
         let id = table.last;
         table.guards.insert(id, guard);
-        id
+        Ok(id)
     }
 
     /// Ends what the guard stands for. One that was ended already is no error.
@@ -120,7 +131,10 @@ impl Guards {
     /// Ends all of them, because their environment does, and waits for those that others are about.
     pub fn release_all(self: &Arc<Self>) {
         let end = Instant::now() + PATIENCE;
-        let ids: Vec<u32> = self.lock().guards.keys().copied().collect();
+        let mut table = self.lock();
+        table.closed = true;
+        let ids: Vec<u32> = table.guards.keys().copied().collect();
+        drop(table);
         for id in ids {
             let guards = Arc::clone(self);
             self.lock().releasing += 1;

@@ -131,3 +131,22 @@ devServer({ setupExitSignals: false }, { range: ${JSON.stringify(RANGE)} }).then
   assert.equal((await server.ended).code, 0)
   assert.equal((await keeper.get(port)).status, 'reserved')
 })
+
+test('webpack: lists, functions in them, names, and port 0', async (t) => {
+  const { default: portkeeper } = await import('portkeeper/webpack')
+  const base = folder(t)
+  const wish = { range: RANGE, root: base, path: path.join(base, 'r.db') }
+  const serving = (list, argv) => portkeeper(list, wish)({ WEBPACK_SERVE: true }, argv)
+  const one = (name, devServer) => ({ name, devServer })
+
+  const [first, second, third] = await serving([() => one('a', { hot: false }), Promise.resolve(one('b')), one('c', {})])
+  assert.equal(first.devServer.hot, false)
+  assert.equal(second.devServer, undefined)
+  assert.ok(first.devServer.port >= RANGE[0] && third.devServer.port >= RANGE[0])
+  assert.notEqual(first.devServer.port, third.devServer.port)
+
+  const named = await serving([one('a', {}), one('b', {})], { configName: ['b'] })
+  assert.deepEqual([named[0].devServer.port === undefined, named[1].devServer.port >= RANGE[0]], [true, true])
+  assert.deepEqual(await serving(one('a', { port: 0 })), one('a', { port: 0 }))
+  assert.equal((await serving(one('a', false))).devServer, false)
+})

@@ -1,6 +1,6 @@
 //! Claims with an end: leases, bound ports and holds.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use portkeeper_core::Result;
 
@@ -24,18 +24,18 @@ pub fn plan(operation: &str, args: &mut Args) -> Option<Result<Plan>> {
     })
 }
 
-// In each of these the guard enters the table when JavaScript gets its number, and is dropped, which
-// gives the port back, where nobody is there to get it.
+// In each of these the guard enters the table on the thread that made it: an environment that ends
+// before JavaScript gets the number releases it all the same.
 
 fn lease(args: &mut Args) -> Result<Plan> {
     let request = port_request(args)?;
     Plan::new(Lane::Write, move |keeper, context| {
         let lease = keeper.lease(request)?;
-        let guards = Arc::clone(context.guards);
+        let rows = lease.reservations().to_vec();
+        let ports = lease.ports();
+        let guard = context.guards.add(Guard::Lease(lease))?;
         Ok(Answer::with(move || {
-            let reservations = Rows::<Reservation>::of(lease.reservations().to_vec()).0;
-            let ports = lease.ports();
-            let guard = guards.add(Guard::Lease(lease));
+            let reservations = Rows::<Reservation>::of(rows).0;
             Ok(Guarded {
                 guard,
                 ports,
@@ -56,12 +56,12 @@ fn bind(args: &mut Args) -> Result<Plan> {
     }
     Plan::new(Lane::Write, move |keeper, context| {
         let bound = keeper.bind(request)?;
-        let guards = Arc::clone(context.guards);
+        let rows = bound.lease().reservations().to_vec();
+        let address = bound.listener().local_addr().ok();
+        let ports = vec![bound.port()];
+        let guard = context.guards.add(Guard::Bound(bound))?;
         Ok(Answer::with(move || {
-            let reservations = Rows::<Reservation>::of(bound.lease().reservations().to_vec()).0;
-            let address = bound.listener().local_addr().ok();
-            let ports = vec![bound.port()];
-            let guard = guards.add(Guard::Bound(bound));
+            let reservations = Rows::<Reservation>::of(rows).0;
             Ok(Guarded {
                 guard,
                 ports,
@@ -76,10 +76,9 @@ fn hold(args: &mut Args) -> Result<Plan> {
     let port = args.number("port")?;
     Plan::new(Lane::Write, move |keeper, context| {
         let hold = keeper.hold(port)?;
-        let guards = Arc::clone(context.guards);
+        let ports = vec![hold.port()];
+        let guard = context.guards.add(Guard::Hold(hold))?;
         Ok(Answer::with(move || {
-            let ports = vec![hold.port()];
-            let guard = guards.add(Guard::Hold(hold));
             Ok(Guarded {
                 guard,
                 ports,

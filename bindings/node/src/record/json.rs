@@ -1,7 +1,9 @@
+use std::ptr;
+
 use napi::{
     Env, Result,
     bindgen_prelude::{Null, Object, ToNapiValue},
-    sys,
+    check_status, sys,
 };
 use serde_json::{Map, Value};
 
@@ -29,11 +31,29 @@ impl ToNapiValue for Json {
                     Vec::to_napi_value(env, items)
                 }
                 Value::Object(map) => {
-                    let mut object = Object::new(&Env::from_raw(env))?;
+                    let object = Object::to_napi_value(env, Object::new(&Env::from_raw(env))?)?;
                     for (key, value) in map {
-                        object.set(key, Self(value))?;
+                        // Defined, since to set `__proto__` would be something else.
+                        let property = sys::napi_property_descriptor {
+                            utf8name: ptr::null(),
+                            name: String::to_napi_value(env, key)?,
+                            method: None,
+                            getter: None,
+                            setter: None,
+                            value: Self::to_napi_value(env, Self(value))?,
+                            attributes: sys::PropertyAttributes::writable
+                                | sys::PropertyAttributes::enumerable
+                                | sys::PropertyAttributes::configurable,
+                            data: ptr::null_mut(),
+                        };
+                        check_status!(sys::napi_define_properties(
+                            env,
+                            object,
+                            1,
+                            &raw const property
+                        ))?;
                     }
-                    Object::to_napi_value(env, object)
+                    Ok(object)
                 }
             }
         }
