@@ -104,6 +104,8 @@ export class Lease implements Disposable, AsyncDisposable {
   readonly ports: readonly number[]
   /** The claims as they were granted. */
   readonly reservations: readonly Reservation[]
+  /** Says what a leased port is used for from now on, without an entry in the history; `null` for nothing. Not for a bound port. */
+  setRole(port: number, role: string | null): Promise<void>
   /** Gives the ports back. A second call does nothing. */
   release(): Promise<void>
   /** The same, for an exit handler or `using`. */
@@ -129,6 +131,10 @@ export class BoundPort extends Lease {
 export class Hold implements Disposable, AsyncDisposable {
   private constructor()
   readonly port: number
+  /** Lets go of the port for a server that does not set `SO_REUSEADDR`; the claim is as it was. */
+  lend(): Promise<void>
+  /** Binds the port again after `lend`; `false` where it cannot be had. */
+  takeBack(): Promise<boolean>
   release(): Promise<void>
   releaseSync(): void
   [Symbol.dispose](): void

@@ -36,6 +36,10 @@ class Guard {
     return { port: target }
   }
 
+  static ask(guard, operation, placed) {
+    return call(guard.#registry, operation, undefined, { guard: guard.#guard, ...placed })
+  }
+
   static socket(bound) {
     return callSync(bound.#registry, 'takeSocket', undefined, { guard: bound.#guard })
   }
@@ -51,6 +55,10 @@ class Lease extends Guard {
     this.port = ports[0]
     this.ports = Object.freeze(ports)
     this.reservations = Object.freeze(reservations)
+  }
+
+  async setRole(port, role) {
+    await Guard.ask(this, 'setRole', { port, role: role ?? undefined })
   }
 }
 
@@ -73,6 +81,14 @@ class Hold extends Guard {
   constructor(made, registry, { guard, ports }) {
     super(made, registry, guard)
     this.port = ports[0]
+  }
+
+  async lend() {
+    await Guard.ask(this, 'lend')
+  }
+
+  takeBack() {
+    return Guard.ask(this, 'takeBack')
   }
 }
 

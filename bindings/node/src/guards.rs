@@ -114,6 +114,35 @@ impl Guards {
         Err(Error::Unsupported("a socket as a descriptor".to_owned()))
     }
 
+    /// Gives a leased port another role, or none.
+    pub fn set_role(&self, id: u32, port: i64, role: Option<String>) -> Result<()> {
+        let port = u16::try_from(port).map_err(|_| Error::PortInvalid(port))?;
+        match self.lock().guards.get_mut(&id) {
+            Some(Guard::Lease(lease)) => lease.set_roles([(port, role)]),
+            Some(_) => Err(unfit(id, "has no roles")),
+            None => Err(unfit(id, "was released")),
+        }
+    }
+
+    /// Lets go of a held port for a server that does not share it.
+    pub fn lend(&self, id: u32) -> Result<()> {
+        match self.lock().guards.get_mut(&id) {
+            Some(Guard::Hold(hold)) => {
+                hold.lend();
+                Ok(())
+            }
+            _ => Err(unfit(id, "holds nothing")),
+        }
+    }
+
+    /// Binds a lent port again, where it can be had.
+    pub fn take_back(&self, id: u32) -> Result<bool> {
+        match self.lock().guards.get_mut(&id) {
+            Some(Guard::Hold(hold)) => Ok(hold.take_back()),
+            _ => Err(unfit(id, "holds nothing")),
+        }
+    }
+
     /// What to wait for, so that the lease is checked too.
     pub fn ready(&self, id: u32) -> Result<Ready> {
         match self.lock().guards.get(&id) {
@@ -161,5 +190,13 @@ impl Guards {
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unfit(id: u32, reason: &str) -> Error {
+    Error::InvalidInput {
+        what: "lease",
+        value: id.to_string(),
+        reason: reason.to_owned(),
     }
 }

@@ -16,7 +16,7 @@ const table = fileURLToPath(new URL('../../../tests/conformance/', import.meta.u
 const TIMES = ['since', 'until', 'time', 'performedAt']
 /** What has a place of its own in this binding. */
 const PLACED = {
-  check: ['port'], reserve: ['port'], get: ['port'], hold: ['port'], kill: ['port'], holderAt: ['port', 'time'],
+  check: ['port'], nextFree: ['port'], reserve: ['port'], get: ['port'], hold: ['port'], kill: ['port'], holderAt: ['port', 'time'],
   configuration: ['id'], removeConfiguration: ['id'], backup: ['path'], restore: ['path'], dump: ['path'],
 }
 
@@ -50,12 +50,13 @@ function matches(value, pattern, at) {
 for (const file of fs.readdirSync(table).filter((name) => name.endsWith('.json'))) {
   for (const { name, ports = 0, steps } of JSON.parse(fs.readFileSync(path.join(table, file), 'utf8'))) {
     test(`conformance: ${file}: ${name}`, async (t) => {
+      // What is registered first runs first: the guards go before the folder.
+      const guards = new Map()
+      t.after(() => [...guards.values()].forEach((guard) => guard.releaseSync()))
       const dir = folder(t)
       const keeper = await Keeper.open({ path: path.join(dir, 'database.db'), actor: 'conformance' })
       const known = { $dir: dir, $pid: process.pid }
       if (ports > 0) (await freePorts(ports)).forEach((port, index) => (known[`$${index + 1}`] = port))
-      const guards = new Map()
-      t.after(() => [...guards.values()].forEach((guard) => guard.releaseSync()))
       for (const [index, { op, args, as, cancel = false, ok, error }] of steps.entries()) {
         const at = `step ${index} (${op})`
         const result = await run(t, keeper, op, native(filled(args, known)), guards, cancel).then(
@@ -87,6 +88,12 @@ async function run(t, keeper, op, args, guards, cancel) {
     case 'end':
       await guards.get(args.guard).release()
       return guards.delete(args.guard)
+    case 'setRoles':
+      return guards.get(args.guard).setRole(args.port, args.role)
+    case 'lend':
+      return guards.get(args.guard).lend()
+    case 'takeBack':
+      return guards.get(args.guard).takeBack()
     case 'waitReady': {
       const { guard, port, ...options } = args
       return keeper.waitReady(guard ? guards.get(guard) : port, options)

@@ -20,6 +20,9 @@ pub fn plan(operation: &str, args: &mut Args) -> Option<Result<Plan>> {
         "hold" => hold(args),
         "releaseGuard" => release(args),
         "takeSocket" => take_socket(args),
+        "setRole" => set_role(args),
+        "lend" => lend(args),
+        "takeBack" => take_back(args),
         _ => return None,
     })
 }
@@ -106,5 +109,29 @@ fn take_socket(args: &mut Args) -> Result<Plan> {
     let guard = guard(args)?;
     Plan::new(Lane::Read, move |_, context| {
         Ok(Answer::of(context.guards.take_socket(guard)?))
+    })
+}
+
+fn set_role(args: &mut Args) -> Result<Plan> {
+    let (guard, port) = (guard(args)?, args.number("port")?);
+    let role = args.text("role")?;
+    Plan::new(Lane::Write, move |_, context| {
+        context.guards.set_role(guard, port, role)?;
+        Ok(Answer::of(()))
+    })
+}
+
+fn lend(args: &mut Args) -> Result<Plan> {
+    let guard = guard(args)?;
+    Plan::new(Lane::Write, move |_, context| {
+        context.guards.lend(guard)?;
+        Ok(Answer::of(()))
+    })
+}
+
+fn take_back(args: &mut Args) -> Result<Plan> {
+    let guard = guard(args)?;
+    Plan::new(Lane::Write, move |_, context| {
+        Ok(Answer::of(context.guards.take_back(guard)?))
     })
 }
