@@ -28,7 +28,7 @@ test('every method is declared, and every declared one is there', () => {
     const found = new Set()
     for (let type = portkeeper[name].prototype; type !== Object.prototype; type = Object.getPrototypeOf(type)) {
       own(type).forEach((key) => found.add(key))
-      if (name === 'BoundPort') expected.add('release').add('releaseSync')
+      if (name === 'BoundPort') expected.add('release').add('releaseSync').add('setRole')
     }
     found.delete('constructor')
     if (name === 'Keeper') ['open', 'openSync'].forEach((key) => portkeeper.Keeper[key] && found.add(key))
