@@ -30,11 +30,10 @@ function portkeeper(options) {
       const dev = await claimPort({ ...shared, ...wanted, root }).catch(withoutRegistry)
       if (!dev) return undefined
       if (dev.message) messages.push(dev.message)
-      entry = { dev, generation: 0 }
+      entry = { dev, servers: new Set() }
       entries.set(key, entry)
     }
-    entry.generation += 1
-    uses[purpose] = { key, entry, generation: entry.generation }
+    uses[purpose] = { key, entry }
     return entry.dev.claimed && !entry.dev.explicit ? entry.dev.port : undefined
   }
 
@@ -45,9 +44,10 @@ function portkeeper(options) {
     return null
   }
 
-  /** Whether the use ends with its server, rather than going on in the one that a restart has made. */
-  function isLast({ key, entry, generation }) {
-    if (entry.generation !== generation) return false
+  /** Whether the use ends with its server, rather than going on in another, as after a restart. */
+  function isLast(use) {
+    const { key, entry } = use
+    if (!entry.servers.delete(use) || entry.servers.size > 0) return false
     if (entries.get(key) === entry) entries.delete(key)
     return true
   }
@@ -105,12 +105,14 @@ function portkeeper(options) {
 
   /** A server that never listened emits no `close`. */
   function followMain(main, server) {
+    main.entry.servers.add(main)
     if (server.httpServer) main.entry.dev.serve(server.httpServer, () => isLast(main))
     afterClose(server, () => release(main))
   }
 
   /** Nobody is told when Vite's own HMR server listens. */
   function followHmr(hmr, server) {
+    hmr.entry.servers.add(hmr)
     const closed = new AbortController()
     const wait = () => hmr.entry.dev.listening({ timeout: 60_000, signal: closed.signal }).catch(() => {})
     const ended = () => {
