@@ -7,7 +7,8 @@
 use crate::store::still;
 
 /// To be called right before a fork, by the thread that forks: waits until no other thread is within a
-/// registry, which takes a millisecond, and at most five seconds, and keeps all of them out.
+/// registry, which takes a millisecond, and at most five seconds, and keeps all of them out until
+/// [`resume`], or for five seconds. The thread that forks may go on using its keepers meanwhile.
 ///
 /// ```
 /// portkeeper_core::fork::prepare();

@@ -28,17 +28,21 @@ const NAP: Duration = Duration::from_micros(50);
 thread_local! {
     /// How often this thread has entered; an operation may contain another one.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// This thread is about to fork: it is the one that need not wait for that.
+    static FORKING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A thread within the store.
 pub(super) struct Inside(());
 
-/// Enters the store, after a fork that is about to happen.
+/// Enters the store, after a fork that is about to happen. Whoever announced it and does something else
+/// first, such as another hook of the fork, is let in; the others wait no longer than the fork does.
 pub(super) fn enter() -> Inside {
     if DEPTH.get() == 0 {
+        let begin = Instant::now();
         loop {
             INSIDE.fetch_add(1, SeqCst);
-            if FORKS.load(SeqCst) == 0 {
+            if FORKS.load(SeqCst) == 0 || FORKING.get() || begin.elapsed() >= LONGEST {
                 break;
             }
             INSIDE.fetch_sub(1, SeqCst);
@@ -60,6 +64,7 @@ impl Drop for Inside {
 
 /// Keeps other threads out of the store, and waits for those within.
 pub(crate) fn before_fork() {
+    FORKING.set(true);
     PARENT.store(process::id(), SeqCst);
     FORKS.fetch_add(1, SeqCst);
     let own = usize::from(DEPTH.get() > 0);
@@ -71,6 +76,7 @@ pub(crate) fn before_fork() {
 
 /// Lets everybody in again, in the parent and in the child.
 pub(crate) fn after_fork() {
+    FORKING.set(false);
     if PARENT.load(SeqCst) == process::id() {
         FORKS.fetch_sub(1, SeqCst);
     } else {
@@ -85,6 +91,14 @@ mod tests {
     use std::{sync::mpsc, thread};
 
     use super::{after_fork, before_fork, enter};
+
+    #[test]
+    fn who_announced_a_fork_is_let_in() {
+        before_fork();
+        // Without any deadline of its own: it would wait for itself.
+        drop(enter());
+        after_fork();
+    }
 
     #[test]
     fn a_fork_waits_for_who_is_inside_and_keeps_others_out() {

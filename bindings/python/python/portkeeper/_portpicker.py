@@ -10,7 +10,7 @@ from portkeeper._portkeeper import Keeper, Lease, Project
 
 _lock = threading.Lock()
 _keeper: Keeper | None = None
-_leases: dict[int, Lease | None] = {}
+_leases: dict[int, Lease | str | None] = {}
 
 
 def pick_unused_port(pid: int | None = None, *, project: str | None = None) -> int:
@@ -23,8 +23,9 @@ def pick_unused_port(pid: int | None = None, *, project: str | None = None) -> i
     """
     keeper, project = _open(), project or Project.detect().id
     if pid is not None and pid != os.getpid():
-        port = keeper.request(project, strategy="random", owned_by=pid)[0].number
-        _leases[port] = None
+        claim = keeper.request(project, strategy="random", owned_by=pid)[0]
+        port = claim.number
+        _leases[port] = claim.lease.id if claim.lease else None
     else:
         lease = keeper.lease(project, strategy="random")
         port = lease.port
@@ -37,8 +38,11 @@ def return_port(port: int) -> None:
     lease = _leases.pop(port, _Unknown)
     if isinstance(lease, Lease):
         lease.release()
-    elif lease is None:
-        _open().release(port)
+    elif isinstance(lease, str):
+        # Its process may have ended, and the port be somebody else's by now.
+        claim = _open().get(port)
+        if claim is not None and claim.lease is not None and claim.lease.id == lease:
+            _open().release(port)
 
 
 def is_port_free(port: int) -> bool:
@@ -63,7 +67,7 @@ def _return_all() -> None:
     # A process that ends otherwise gives its ports back by the next sweep of any keeper.
     while _leases:
         _, lease = _leases.popitem()
-        if lease is not None:
+        if isinstance(lease, Lease):
             try:
                 lease.release()
             except Exception:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import socket
 import sys
 import threading
@@ -61,6 +62,8 @@ class Pool:
 
     def _begin(self) -> None:
         self._pid = os.getpid()
+        # A role is one port of its project, and pids are equal in two containers that share a home.
+        self._run = secrets.token_hex(3)
         self._lock = threading.RLock()
         self._all: dict[int, Port] = {}
         self._ready: deque[Port] = deque()
@@ -79,7 +82,7 @@ class Pool:
             self._begin()
         with self._lock:
             self.handed_out += 1
-            role = _role(user, f"{worker}, pid {self._pid}, #{self.handed_out}")
+            role = _role(user, f"{worker}, pid {self._pid}, #{self._run}.{self.handed_out}")
             while True:
                 port = self._next()
                 try:
