@@ -62,7 +62,7 @@ pub fn main(args: &[OsString]) -> Option<ExitCode> {
 pub struct Options {
     /// How long the command may take to end when it was asked to.
     pub grace: Duration,
-    /// Whether its `bind` calls are watched.
+    /// Whether its sockets are watched.
     pub watched: bool,
     /// Whether it is given a socket.
     pub listens: bool,

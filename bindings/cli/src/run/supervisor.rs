@@ -4,7 +4,10 @@ use std::{
     ffi::OsString,
     io,
     net::{IpAddr, TcpListener},
-    os::unix::process::{CommandExt, ExitStatusExt},
+    os::{
+        fd::OwnedFd,
+        unix::process::{CommandExt, ExitStatusExt},
+    },
     process::{Child, Command},
     sync::{
         Arc,
@@ -17,12 +20,13 @@ use std::{
 
 use command_fds::{CommandFdExt, FdMapping};
 use portkeeper_core::{Error, ErrorKind, Keeper, Ready};
+use rustix::io::Errno;
 
 use super::{
     Claim,
     binds::{self, Shared},
     guard::{self, Options},
-    link::Link,
+    link::{Link, Watch},
     signals, tree,
 };
 use crate::failure::{Failure, Outcome};
@@ -42,6 +46,8 @@ pub struct Job<'a> {
     pub grace: Duration,
     /// Whether the port is kept until the very call that binds it.
     pub watched: bool,
+    /// Whether a person is told where that cannot be.
+    pub remarks: bool,
     /// Where to listen, for a command that is given the socket.
     pub listen: Option<IpAddr>,
 }
@@ -54,9 +60,17 @@ enum Event {
     Unready(Error),
 }
 
+/// Where the command is.
+pub struct Place {
+    /// The process below which it runs.
+    pub guard: u32,
+    /// Whether nobody else can have the port before the command listens.
+    pub kept: bool,
+}
+
 /// Runs the command, and returns its exit code. `announce` is called once the command may be used: when
 /// it was started or, if that is waited for, when it listens.
-pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> Outcome<u8> {
+pub fn supervise(job: Job<'_>, announce: impl FnOnce(Place) -> io::Result<()>) -> Outcome<u8> {
     let Job {
         keeper,
         claim,
@@ -65,6 +79,7 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> 
         wait,
         grace,
         watched,
+        remarks,
         listen,
     } = job;
     tree::adopt_orphans()?;
@@ -73,9 +88,11 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> 
     let mut caught = signals::listen(&[])?;
 
     let (port, project) = (claim.port(), claim.project().to_owned());
+    let (mut hold, lease) = claim.into_parts();
     let socket = listen.map(|address| {
-        // The hold is in nobody's way who sets SO_REUSEADDR, as this does.
-        TcpListener::bind((address, port)).map_err(|error| {
+        // It sets SO_REUSEADDR.
+        let entered = hold.admit(|| TcpListener::bind((address, port)));
+        entered.flatten().map_err(|error| {
             let message = format!("port {port} cannot be listened on at {address}: {error}");
             Failure::Refused(ErrorKind::InvalidInput, message)
         })
@@ -97,29 +114,33 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> 
     for variable in variables {
         starter.env(variable, port.to_string());
     }
-    let mut mappings = vec![FdMapping {
-        parent_fd: theirs,
-        child_fd: guard::LINK,
-    }];
-    if let Some(socket) = socket {
-        mappings.push(FdMapping {
-            parent_fd: socket.into(),
-            child_fd: guard::LISTENER,
-        });
-    }
-    starter.fd_mappings(mappings).map_err(io::Error::other)?;
+    inherit(&mut starter, theirs, socket)?;
     let child = starter.spawn()?;
     // It has the other ends, and the socket, as its own.
     drop(starter);
     let guard = child.id();
 
-    let (hold, lease) = claim.into_parts();
     let hold = Shared::new(hold);
+    let is_kept = Arc::new(AtomicBool::new(options.listens));
     match link.greeted() {
-        Ok(Some(binds)) => drop(binds::serve(port, binds, hold.clone())?),
-        // A socket is listened on already; else nobody can say when the command binds.
-        Ok(None) => hold.let_go(),
-        // It has ended, and what it said why.
+        Ok(Watch::Granted(listener)) => {
+            is_kept.store(true, Ordering::Relaxed);
+            let flag = Arc::clone(&is_kept);
+            let lost = move |error| {
+                flag.store(false, Ordering::Relaxed);
+                unkept(remarks, port, error);
+            };
+            drop(binds::serve(port, listener, hold.clone(), lost)?);
+        }
+        // A socket listens already.
+        Ok(Watch::Unwanted) if options.listens => hold.let_go(),
+        // Nobody can say when the command binds.
+        Ok(Watch::Unwanted) => hold.vacate(),
+        Ok(Watch::Refused(error)) => {
+            unkept(remarks, port, error);
+            hold.vacate();
+        }
+        // It has ended, and said why.
         Err(_) => {}
     }
     let _ = link.go();
@@ -142,6 +163,7 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> 
         link,
         announce: Some(announce),
         guard,
+        is_kept,
         is_waited_for: wait.is_some(),
         failure: None,
     };
@@ -163,19 +185,49 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> 
     }
 }
 
+/// Gives the guard its end of the link, and the command its socket.
+fn inherit(starter: &mut Command, link: OwnedFd, socket: Option<TcpListener>) -> io::Result<()> {
+    let mut mappings = vec![FdMapping {
+        parent_fd: link,
+        child_fd: guard::LINK,
+    }];
+    if let Some(socket) = socket {
+        mappings.push(FdMapping {
+            parent_fd: socket.into(),
+            child_fd: guard::LISTENER,
+        });
+    }
+    starter.fd_mappings(mappings).map_err(io::Error::other)?;
+    Ok(())
+}
+
+/// Says that the port is not kept until the command has it.
+fn unkept(remarks: bool, port: u16, error: Errno) {
+    if remarks {
+        crate::output::remark(&format!(
+            "port {port} is not kept until the command listens, whose sockets cannot be watched: {error}"
+        ));
+    }
+}
+
 struct Attendant<'a, A> {
     hold: &'a Shared,
     link: Link,
     announce: Option<A>,
     guard: u32,
+    is_kept: Arc<AtomicBool>,
     is_waited_for: bool,
     failure: Option<Failure>,
 }
 
-impl<A: FnOnce(u32) -> io::Result<()>> Attendant<'_, A> {
+impl<A: FnOnce(Place) -> io::Result<()>> Attendant<'_, A> {
     fn announce(&mut self) -> io::Result<()> {
+        let place = Place {
+            guard: self.guard,
+            kept: self.is_kept.load(Ordering::Relaxed),
+        };
         match self.announce.take() {
-            Some(announce) => announce(self.guard),
+            Some(announce) => announce(place),
             None => Ok(()),
         }
     }
