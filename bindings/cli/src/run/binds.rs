@@ -81,7 +81,7 @@ pub fn serve(
     listener: OwnedFd,
     shared: Shared,
     lost: impl Fn(Errno) + Send + 'static,
-) -> io::Result<thread::JoinHandle<()>> {
+) -> io::Result<()> {
     let body = move || {
         loop {
             let mut polled = [PollFd::new(&listener, PollFlags::IN)];
@@ -103,7 +103,10 @@ pub fn serve(
             }
         }
     };
-    thread::Builder::new().name("binds".to_owned()).spawn(body)
+    thread::Builder::new()
+        .name("binds".to_owned())
+        .spawn(body)?;
+    Ok(())
 }
 
 fn answer(

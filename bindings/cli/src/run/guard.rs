@@ -222,7 +222,11 @@ impl<'a> Guard<'a> {
             });
             if forced_at.is_some_and(|at| at <= now) {
                 forced_at = None;
-                let _ = kill_process(command, Signal::KILL);
+                if kill_process(command, Signal::KILL) == Err(rustix::io::Errno::PERM) {
+                    // It would be waited for without end.
+                    tree::end_all(Duration::ZERO, |_, _| {});
+                    return 1;
+                }
             }
         }
     }

@@ -88,7 +88,9 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(Place) -> io::Result<()>) -
     let mut caught = signals::listen(&[])?;
 
     let (port, project) = (claim.port(), claim.project().to_owned());
-    let (mut hold, lease) = claim.into_parts();
+    let (hold, lease) = claim.into_parts();
+    // Dropped before the lease, which would go on until the hold ends.
+    let mut hold = hold;
     let socket = listen.map(|address| {
         // It sets SO_REUSEADDR.
         let entered = hold.admit(|| TcpListener::bind((address, port)));
@@ -121,28 +123,7 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(Place) -> io::Result<()>) -
     let guard = child.id();
 
     let hold = Shared::new(hold);
-    let is_kept = Arc::new(AtomicBool::new(options.listens));
-    match link.greeted() {
-        Ok(Watch::Granted(listener)) => {
-            is_kept.store(true, Ordering::Relaxed);
-            let flag = Arc::clone(&is_kept);
-            let lost = move |error| {
-                flag.store(false, Ordering::Relaxed);
-                unkept(remarks, port, error);
-            };
-            drop(binds::serve(port, listener, hold.clone(), lost)?);
-        }
-        // A socket listens already.
-        Ok(Watch::Unwanted) if options.listens => hold.let_go(),
-        // Nobody can say when the command binds.
-        Ok(Watch::Unwanted) => hold.vacate(),
-        Ok(Watch::Refused(error)) => {
-            unkept(remarks, port, error);
-            hold.vacate();
-        }
-        // It has ended, and said why.
-        Err(_) => {}
-    }
+    let is_kept = keep(&hold, port, link.greeted(), options.listens, remarks)?;
     let _ = link.go();
 
     spawn(&events, move |events| {
@@ -173,8 +154,12 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(Place) -> io::Result<()>) -
     }
     let code = attendant.attend(&received, &project);
     stop.store(true, Ordering::Relaxed);
-    // Where the guard was ended by force, its children are now this process's.
-    tree::end_all(grace.min(Duration::from_secs(2)), |_, _| {});
+    // What the guard has left is now this process's: all, where it was ended by force, else what it may
+    // not end.
+    if let Some(pid) = tree::end_all(grace.min(Duration::from_secs(2)), |_, _| {}) {
+        let pid = pid.as_raw_nonzero();
+        crate::output::remark(&format!("process {pid} may not be ended, and is left"));
+    }
     let failure = attendant.failure;
     // Before the lease, which would go on until it has ended.
     hold.end();
@@ -199,6 +184,40 @@ fn inherit(starter: &mut Command, link: OwnedFd, socket: Option<TcpListener>) ->
     }
     starter.fd_mappings(mappings).map_err(io::Error::other)?;
     Ok(())
+}
+
+/// Keeps the port until the command listens, or lets go of it where that cannot be: says whether it is,
+/// now and later.
+fn keep(
+    hold: &Shared,
+    port: u16,
+    watch: io::Result<Watch>,
+    listens: bool,
+    remarks: bool,
+) -> io::Result<Arc<AtomicBool>> {
+    let is_kept = Arc::new(AtomicBool::new(listens));
+    match watch {
+        Ok(Watch::Granted(listener)) => {
+            is_kept.store(true, Ordering::Relaxed);
+            let flag = Arc::clone(&is_kept);
+            let lost = move |error| {
+                flag.store(false, Ordering::Relaxed);
+                unkept(remarks, port, error);
+            };
+            binds::serve(port, listener, hold.clone(), lost)?;
+        }
+        // A socket listens already.
+        Ok(Watch::Unwanted) if listens => hold.let_go(),
+        // Nobody can say when the command binds.
+        Ok(Watch::Unwanted) => hold.vacate(),
+        Ok(Watch::Refused(error)) => {
+            unkept(remarks, port, error);
+            hold.vacate();
+        }
+        // It has ended, and said why.
+        Err(_) => {}
+    }
+    Ok(is_kept)
 }
 
 /// Says that the port is not kept until the command has it.
