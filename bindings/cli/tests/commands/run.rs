@@ -194,6 +194,10 @@ fn a_socket_is_handed_over() {
     );
     assert_eq!(line(client), "hello");
     assert_eq!(running.code(), 0);
+
+    let done = ran(&home, "--listen-fds --address 192.0.2.1", &["true"]);
+    assert_eq!(done.code, 2, "{done:?}");
+    assert_eq!(home.json("list"), serde_json::json!([]));
 }
 
 /// Counts the signals that it gets within a moment after the first.

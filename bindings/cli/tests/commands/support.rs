@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     net::TcpStream,
+    ops::RangeInclusive,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -18,7 +19,8 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub use crate::ports::{Block, free_port, listener};
+use crate::ports::block;
+pub use crate::ports::{free_port, listener};
 
 /// The binary that Cargo has built for these tests.
 pub const PORTMAN: &str = env!("CARGO_BIN_EXE_portman");
@@ -28,7 +30,7 @@ pub const LONGEST: Duration = Duration::from_secs(30);
 /// A folder with a registry, in which commands are run.
 pub struct Home {
     dir: TempDir,
-    ports: OnceLock<Block>,
+    ports: OnceLock<RangeInclusive<u16>>,
 }
 
 /// What a command did.
@@ -50,7 +52,7 @@ impl Home {
 
     /// Ports that are this test's alone, as `--range` takes them.
     pub fn range(&self) -> String {
-        let range = self.ports.get_or_init(Block::new).range();
+        let range = self.ports.get_or_init(block);
         format!("{}-{}", range.start(), range.end())
     }
 
@@ -283,21 +285,23 @@ impl Nobody {
             .then_some(nobody)
     }
 
-    fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The program, to be started as that user.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("setpriv");
         command
             .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
             .arg(program)
             .current_dir(self.0.path())
-            .env(
-                "PORTKEEPER_DB_PATH",
-                self.0.path().join("registry/ports.db"),
-            );
+            .env("PORTKEEPER_DB_PATH", self.path("registry/ports.db"));
         command
     }
 
     pub fn run(&self, args: &[&str]) -> Ran {
-        finished(self.command(self.0.path().join("portman")).args(args))
+        finished(self.command(self.path("portman")).args(args))
     }
 }
 
