@@ -379,6 +379,10 @@ typedef int32_t (*pk_write_callback)(void *user_data, const char *bytes, size_t 
 
 // pk_open_options.flags: no file; the registry vanishes with its keeper. For tests.
 #define PK_OPEN_IN_MEMORY 1
+// pk_open_options.flags: the registry may be on a network or FUSE file system, which is PK_UNSUPPORTED
+// otherwise. It may lose what was acknowledged once a second machine, or a program that goes past the
+// mount, uses the same file.
+#define PK_OPEN_ALLOW_NETWORK_FILE_SYSTEM 2
 // pk_reserve_options.flags: claims the port although a process listens there that is neither the caller
 // nor its child.
 #define PK_RESERVE_ADOPT 1
@@ -404,7 +408,7 @@ typedef struct pk_open_options {
     const char *durability;
     // How long to wait for other writers before PK_DATABASE_BUSY. 0: 10 seconds.
     uint64_t busy_timeout_ms;
-    // PK_OPEN_IN_MEMORY or 0.
+    // PK_OPEN_IN_MEMORY and PK_OPEN_ALLOW_NETWORK_FILE_SYSTEM, or 0.
     uint64_t flags;
 } pk_open_options;
 

@@ -15,6 +15,10 @@ pub(crate) use sized::read;
 
 /// pk_open_options.flags: no file; the registry vanishes with its keeper. For tests.
 pub const PK_OPEN_IN_MEMORY: u64 = 1;
+/// pk_open_options.flags: the registry may be on a network or FUSE file system, which is PK_UNSUPPORTED
+/// otherwise. It may lose what was acknowledged once a second machine, or a program that goes past the
+/// mount, uses the same file.
+pub const PK_OPEN_ALLOW_NETWORK_FILE_SYSTEM: u64 = 2;
 /// pk_reserve_options.flags: claims the port although a process listens there that is neither the caller
 /// nor its child.
 pub const PK_RESERVE_ADOPT: u64 = 1;
@@ -42,7 +46,7 @@ pub struct pk_open_options {
     pub durability: *const c_char,
     /// How long to wait for other writers before PK_DATABASE_BUSY. 0: 10 seconds.
     pub busy_timeout_ms: u64,
-    /// PK_OPEN_IN_MEMORY or 0.
+    /// PK_OPEN_IN_MEMORY and PK_OPEN_ALLOW_NETWORK_FILE_SYSTEM, or 0.
     pub flags: u64,
 }
 

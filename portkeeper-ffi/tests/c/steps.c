@@ -183,7 +183,8 @@ static pk_code open_and_close(const struct step *step, struct outcome *out)
     options.actor = text(step, "actor");
     options.durability = text(step, "durability");
     options.busy_timeout_ms = milliseconds(step, "busyTimeoutMs", 0);
-    options.flags = number(step, "inMemory", 0) != 0 ? PK_OPEN_IN_MEMORY : 0;
+    options.flags = (number(step, "inMemory", 0) != 0 ? PK_OPEN_IN_MEMORY : 0)
+                    | (number(step, "allowNetworkFileSystem", 0) != 0 ? PK_OPEN_ALLOW_NETWORK_FILE_SYSTEM : 0);
     code = pk_keeper_open(text(step, "path"), &options, &keeper, &out->error);
     pk_keeper_free(keeper);
     return code;
