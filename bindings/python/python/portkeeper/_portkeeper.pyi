@@ -42,6 +42,9 @@ class Keeper:
 
     Opens the user's registry: `PORTKEEPER_DB_PATH` where it is set, else `~/.portkeeper/database.db`.
     May be used from several threads, and after a fork. Leaving the `with` block closes it.
+
+    A registry on a network or FUSE file system, which may lose what was acknowledged, is `UNSUPPORTED` unless
+    `allow_network_file_system` allows it.
     """
 
     def __new__(
@@ -52,6 +55,7 @@ class Keeper:
         actor: str | None = None,
         durability: _Durability | None = None,
         busy_timeout: _Seconds | None = None,
+        allow_network_file_system: bool = False,
     ) -> Self: ...
     def __enter__(self) -> Self: ...
     def __exit__(
