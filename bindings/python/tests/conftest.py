@@ -97,3 +97,28 @@ def python(tmp_path: Path) -> Run:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, **options)  # type: ignore[call-overload,no-any-return]
 
     return run
+
+
+INI = f"[pytest]\nportkeeper_range = {RANGE}\n"
+
+
+@pytest.fixture
+def registry(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's registry of the runs."""
+    path = pytester.path / "user.db"
+    monkeypatch.setenv("PORTKEEPER_DB_PATH", str(path))
+    pytester.makeini(INI)
+    return path
+
+
+def run(pytester: pytest.Pytester, source: str, *arguments: str) -> pytest.RunResult:
+    """Runs a test file in a pytest of its own."""
+    pytester.makepyfile(test_it=source)
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+
+
+def assert_empty(registry: Path) -> None:
+    """No claim is left."""
+    with portkeeper.Keeper(registry) as keeper:
+        assert keeper.list() == []
+        assert keeper.verify() == []

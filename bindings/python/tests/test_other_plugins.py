@@ -5,17 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import RANGE
 
 from portkeeper import Keeper
-
-
-@pytest.fixture
-def registry(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = pytester.path / "user.db"
-    monkeypatch.setenv("PORTKEEPER_DB_PATH", str(path))
-    pytester.makeini(f"[pytest]\nportkeeper_range = {RANGE}\n")
-    return path
 
 
 def test_pytest_httpserver(pytester: pytest.Pytester, registry: Path) -> None:

@@ -243,7 +243,10 @@ class Keeper:
     def restore(self, path: _Path, *, progress: _Progress | None = None) -> RestoreReport:
         """Makes the claims those of a backup, or of a dump. Nothing is deleted."""
     def dump(self, target: _Path | _Writer, *, progress: _Progress | None = None) -> None:
-        """Writes the registry as SQL text to a file, by its path or opened in binary mode."""
+        """Writes the registry as SQL text to a new file, by its path, or to one that is opened in binary mode.
+
+        Raises `FileExistsError` for a path that exists. An attempt that fails leaves none behind.
+        """
     def prune(
         self,
         *,
