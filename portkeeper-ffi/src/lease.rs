@@ -20,9 +20,9 @@ use crate::{
 
 /// Ports that are claimed until the lease is released or freed, or this process ends, however it ends.
 ///
-/// Owned by the caller, who frees it with pk_lease_free(), unless it is a bound port's; see pk_bound_lease().
-/// It does not need the keeper any more. Several threads may use it at once, but for freeing it. In a forked
-/// child it is a copy, which ends nothing.
+/// Owned by the caller that got it, who frees it with pk_lease_free(), unless it is a bound port's; see
+/// pk_bound_lease(). It does not need the keeper any more. Several threads may use it at once, but for freeing it.
+/// In a forked child it is a copy, which ends nothing.
 pub struct pk_lease {
     /// `None` when it has been released.
     lease: Mutex<Option<Lease>>,

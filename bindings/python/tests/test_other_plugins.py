@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from conftest import RANGE
 
 from portkeeper import Keeper
 
@@ -13,7 +14,7 @@ from portkeeper import Keeper
 def registry(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = pytester.path / "user.db"
     monkeypatch.setenv("PORTKEEPER_DB_PATH", str(path))
-    pytester.makeini("[pytest]\nportkeeper_range = 20000-29999\n")
+    pytester.makeini(f"[pytest]\nportkeeper_range = {RANGE}\n")
     return path
 
 

@@ -49,7 +49,7 @@ static void refused_by_the_registry(pk_keeper *keeper)
         pk_error_free(error);
         error = NULL;
     }
-    close(listener);
+    close_listener(listener);
     FAILS(PK_TIMEOUT, pk_keeper_wait_ready(keeper, port, 0, 1, NULL, &error));
 
     OK(pk_keeper_release(keeper, port, NULL, NULL, &error));

@@ -17,13 +17,14 @@ pub const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-W
 pub const STATIC_LIBRARIES: [&str; 6] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
 
 /// The sources of the C test program.
-pub const PROGRAM: [&str; 8] = [
+pub const PROGRAM: [&str; 9] = [
     "main.c",
     "support.c",
     "operations.c",
     "questions.c",
     "transfer.c",
     "misuse.c",
+    "options.c",
     "kinds.c",
     "threads.c",
 ];

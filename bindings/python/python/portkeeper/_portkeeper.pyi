@@ -275,7 +275,11 @@ class Lease:
     def set_roles(self, roles: Mapping[int, str | None]) -> None:
         """Says what the leased ports are used for now, without an entry in the history."""
     def release(self) -> None:
-        """Releases the ports; again is no error. In a forked child, which has only a copy: `UNSUPPORTED`."""
+        """Releases the ports; again is no error, and after an error another attempt.
+
+        In a forked child, which has only a copy: `UNSUPPORTED`.
+        """
+    def _leave(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
