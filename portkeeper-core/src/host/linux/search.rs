@@ -42,9 +42,12 @@ pub(super) enum Effort<'a> {
 }
 
 /// Finds the processes that have these sockets open.
+///
+/// Those that were `read` already are passed over, unless the number of their descriptors has changed.
 pub(super) fn holders(
     inodes: impl IntoIterator<Item = u64>,
     effort: Effort<'_>,
+    read: &HashMap<u32, usize>,
 ) -> Result<Holders> {
     let wanted: HashSet<u64> = inodes.into_iter().collect();
     if wanted.is_empty() {
@@ -64,6 +67,7 @@ pub(super) fn holders(
             Effort::First(_) => wanted.len(),
         }),
         wanted,
+        read,
         found: Mutex::default(),
         given_up: HashMap::new(),
     };
@@ -85,9 +89,11 @@ pub(super) fn holders(
 }
 
 /// What the threads of one search share.
-struct Search {
+struct Search<'a> {
     tables: Tables,
     wanted: HashSet<u64>,
+    /// Processes that have none of them, with the number of their descriptors.
+    read: &'a HashMap<u32, usize>,
     found: Mutex<Found>,
     /// How many sockets are still to be found. At 0 the search is over, which it never is where
     /// everybody is to be found.
@@ -101,9 +107,11 @@ struct Found {
     by_inode: HashMap<u64, Vec<Known>>,
     /// The processes whose descriptors may not be read.
     refused: Vec<u32>,
+    /// The others, with the number of their descriptors.
+    read: HashMap<u32, usize>,
 }
 
-impl Search {
+impl Search<'_> {
     fn is_over(&self) -> bool {
         self.missing.load(Ordering::Relaxed) == 0
     }
@@ -169,6 +177,11 @@ impl Search {
     }
 
     fn read(&self, pid: u32) {
+        if let Some(count) = self.read.get(&pid)
+            && self.tables.count(pid) == Ok(Some(*count))
+        {
+            return;
+        }
         let outcome = self.tables.each_socket(pid, |inode, fd| {
             if self.wanted.contains(&inode) {
                 self.note(Known { inode, pid, fd });
@@ -176,7 +189,8 @@ impl Search {
             until(self.is_over())
         });
         match outcome {
-            Ok(()) | Err(Errno::NOENT | Errno::SRCH) => {}
+            Ok(Some(count)) => drop(self.found().read.insert(pid, count)),
+            Ok(None) | Err(Errno::NOENT | Errno::SRCH) => {}
             Err(_) => self.found().refused.push(pid),
         }
     }
@@ -221,7 +235,11 @@ impl Search {
 
     fn into_holders(self) -> Holders {
         let given_up = self.given_up;
-        let Found { by_inode, refused } = self
+        let Found {
+            by_inode,
+            refused,
+            read,
+        } = self
             .found
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
@@ -231,6 +249,7 @@ impl Search {
             everything_was_seen: all_are_settled || nothing_was_hidden(&refused),
             by_inode,
             given_up,
+            read,
         }
     }
 }
