@@ -2,8 +2,9 @@
 //!
 //! Nothing leads from a socket to its processes, and a socket may be open in many of them, so that the
 //! only complete answer is to read every descriptor of every process. Mostly one owner is enough, and then
-//! there are shorter ways: to look first where a socket was last time, then in the newest processes, and to
-//! stop when each socket has somebody. What remains to be read is read by several threads.
+//! there are shorter ways: to look first where a socket was last time, then in the newest processes, then in the
+//! oldest and the newest of the others by turns, and to stop when each socket has somebody. What remains to be read
+//! is read by several threads.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -80,7 +81,7 @@ pub(super) fn holders(
         let processes = search.tables.processes().map_err(unreadable)?;
         let (newest, older) = processes.split_at(NEWEST.min(processes.len()));
         search.walk(newest);
-        search.walk(older);
+        search.walk(&from_both_ends(older));
         if matches!(effort, Effort::First(_)) {
             search.climb(&verified);
         }
@@ -254,6 +255,14 @@ impl Search<'_> {
     }
 }
 
+/// A server that is none of the newest processes is mostly one that was started long ago, before those that work now.
+fn from_both_ends(processes: &[u32]) -> Vec<u32> {
+    let oldest = processes.iter().rev();
+    let pairs = processes.iter().zip(oldest);
+    let in_turn = pairs.flat_map(|(newest, oldest)| [*newest, *oldest]);
+    in_turn.take(processes.len()).collect()
+}
+
 fn parent(pid: u32) -> Option<u32> {
     let kin = process::kin(pid)?;
     (kin.parent != 0).then_some(kin.parent)
@@ -276,4 +285,22 @@ fn nothing_was_hidden(refused: &[u32]) -> bool {
                 |line| Stat::parse(&line).is_some_and(|stat| stat.has_no_files()),
             )
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::from_both_ends;
+
+    #[test]
+    fn each_process_comes_once() {
+        for (processes, expected) in [
+            (&[][..], &[][..]),
+            (&[5], &[5]),
+            (&[5, 4], &[5, 4]),
+            (&[5, 4, 3], &[5, 3, 4]),
+            (&[9, 7, 5, 4], &[9, 4, 7, 5]),
+        ] {
+            assert_eq!(from_both_ends(processes), expected);
+        }
+    }
 }
