@@ -38,6 +38,8 @@ mod kill;
 mod list;
 #[path = "commands/man.rs"]
 mod man;
+#[path = "commands/network_file_system.rs"]
+mod network_file_system;
 #[path = "commands/permission.rs"]
 mod permission;
 #[path = "commands/projects.rs"]

@@ -240,7 +240,11 @@ impl<'a> Guard<'a> {
             }
         });
         let keeper = match &self.registry {
-            Some(path) => Keeper::open_at(path),
+            // Where it lies, the supervisor has judged.
+            Some(path) => portkeeper_core::Options::new()
+                .path(path)
+                .allow_network_file_system(true)
+                .open(),
             None => Keeper::open(),
         };
         // A look at the machine ends the claims of processes that have ended. Where it fails, the next
