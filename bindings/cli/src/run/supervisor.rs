@@ -19,7 +19,10 @@ use std::{
 };
 
 use command_fds::{CommandFdExt, FdMapping};
-use portkeeper_core::{Error, ErrorKind, Keeper, Ready};
+use portkeeper_core::{
+    Error, ErrorKind, Keeper, Ready,
+    host::{Fate, Host, System},
+};
 use rustix::io::Errno;
 
 use super::{
@@ -290,6 +293,13 @@ impl<A: FnOnce(Place) -> io::Result<()>> Attendant<'_, A> {
 /// Looks until the command listens on its port.
 fn look(keeper: &Keeper, port: u16, guard: u32, wait: Option<Duration>, events: &Sender<Event>) {
     let mut within = wait.unwrap_or(EAGER);
+    let identity = System.identity(guard);
+    // Its end says all there is to say, and a listener that was seen a moment before it was its own.
+    let has_ended = || match &identity {
+        Ok(Some(guard)) => System.fate(guard) == Fate::Dead,
+        Ok(None) => true,
+        Err(_) => false,
+    };
     loop {
         match keeper.wait_ready(Ready::port(port).by(guard), within) {
             Ok(_) => {
@@ -297,6 +307,7 @@ fn look(keeper: &Keeper, port: u16, guard: u32, wait: Option<Duration>, events: 
                 return;
             }
             Err(error) if error.kind() == ErrorKind::Cancelled => return,
+            Err(_) if has_ended() => return,
             Err(error) if error.kind() == ErrorKind::Timeout && wait.is_none() => {
                 // A command that has not listened for so long may never do so.
                 thread::sleep(Duration::from_secs(1));

@@ -120,6 +120,13 @@ fn the_exit_code_is_the_commands() {
     ] {
         assert_eq!(ran(&home, "-q", words).code, code, "{words:?}");
     }
+    // Also where it was to listen, and ended before.
+    for _ in 0..10 {
+        let done = ran(&home, "-q --wait", &["sh", "-c", "exit 42"]);
+        assert_eq!((done.code, done.err.as_str()), (42, ""));
+        let done = ran(&home, "-q --listen-fds", &["true"]);
+        assert_eq!((done.code, done.err.as_str()), (0, ""));
+    }
     let fails = |options: &str, code: i32, name: &str| {
         let words: Vec<&str> = options.split_whitespace().collect();
         let done = home.run_args(&[&["run", "--json"][..], &words, &["--", "true"]].concat());
