@@ -351,8 +351,8 @@ void pk_result_free(pk_result *result);
 /* ---- Callbacks: functions of the caller's ---------------------------------------------------------------- */
 
 // Asked by an operation that waits, every 50 ms or more often, on the thread that called the operation.
-// Returns 0 to go on; anything else stops it with PK_CANCELLED. Where several threads use the keeper it is
-// called on each of them, also at once.
+// Returns 0 to go on; anything else stops it with PK_CANCELLED. Where several threads use the keeper, or leases
+// that it gave, it is called on each of them, also at once.
 //
 // It uses no keeper of the same registry, frees nothing that the operation was given, and has outputs of its
 // own. It must not leave by an exception or a longjmp.
@@ -576,7 +576,9 @@ pk_code pk_keeper_open(const char *path, const pk_open_options *options, pk_keep
 // busy database, in pk_keeper_wait_ready(), and for the processes that pk_keeper_kill() ends. What the
 // operation did is undone, but for a signal that a process got already.
 //
-// `stop` and `user_data` must live until the new keeper is freed. Leases, holds and bound ports of it do not ask.
+// What a lease that this keeper gave is asked for, in pk_lease_set_role() and pk_lease_release(), ends by `stop` as
+// well; freeing an object never does. `stop` and `user_data` must live until the new keeper and all its leases and
+// bound ports are freed.
 //
 // Thread-safe. Free interruptible with pk_keeper_free(), err with pk_error_free().
 pk_code pk_keeper_interruptible(const pk_keeper *keeper,
@@ -747,11 +749,12 @@ pk_code pk_lease_set_role(const pk_lease *lease, int64_t port, const char *role,
 // Releases the ports, as freeing the lease does, and tells whether it worked. The lease is there until it
 // is freed; releasing it again does nothing. PK_UNSUPPORTED in a forked child.
 //
-// After another error the lease is what it was: this can be tried again, and freeing the lease tries it once
+// After another error, PK_CANCELLED among them, the lease is what it was: this can be tried again, and freeing the lease tries it once
 // more. What is left then is claimed until this process ends.
 //
 // Thread-safe. Free err with pk_error_free().
-pk_code pk_lease_release(const pk_lease *lease, pk_error **err);
+pk_code pk_lease_release(const pk_lease *lease,
+                         pk_error **err);
 
 // Releases the ports, unless pk_lease_release() did, and frees the lease. NULL is fine. It may wait for other
 // writers of the registry, and so may freeing holds and bound ports.

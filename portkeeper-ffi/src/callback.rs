@@ -29,8 +29,8 @@ pub type pk_progress_callback = Option<
 >;
 
 /// Asked by an operation that waits, every 50 ms or more often, on the thread that called the operation.
-/// Returns 0 to go on; anything else stops it with PK_CANCELLED. Where several threads use the keeper it is
-/// called on each of them, also at once.
+/// Returns 0 to go on; anything else stops it with PK_CANCELLED. Where several threads use the keeper, or leases
+/// that it gave, it is called on each of them, also at once.
 ///
 /// It uses no keeper of the same registry, frees nothing that the operation was given, and has outputs of its
 /// own. It must not leave by an exception or a longjmp.

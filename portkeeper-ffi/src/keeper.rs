@@ -78,7 +78,9 @@ pub unsafe extern "C" fn pk_keeper_open(
 /// busy database, in pk_keeper_wait_ready(), and for the processes that pk_keeper_kill() ends. What the
 /// operation did is undone, but for a signal that a process got already.
 ///
-/// `stop` and `user_data` must live until the new keeper is freed. Leases, holds and bound ports of it do not ask.
+/// What a lease that this keeper gave is asked for, in pk_lease_set_role() and pk_lease_release(), ends by `stop` as
+/// well; freeing an object never does. `stop` and `user_data` must live until the new keeper and all its leases and
+/// bound ports are freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_keeper_interruptible(
     keeper: Option<&pk_keeper>,

@@ -11,7 +11,7 @@ use std::{
     process::Command,
 };
 
-use support::{CRATE, STATIC_LIBRARIES, WARNINGS, built, has, is_full, read, skipped, succeeds};
+use support::{CRATE, STATIC_LIBRARIES, WARNINGS, built, has, is_long, read, skipped, succeeds};
 
 /// Without a network of its own, an example would meet whoever listens on this machine.
 const APART: &str = "ip link set lo up && exec \"$0\" \"$@\"";
@@ -25,7 +25,7 @@ impl Installed {
         let prefix = tempfile::tempdir().unwrap();
         let mut install = Command::new(Path::new(CRATE).join("install.sh"));
         install.arg(prefix.path());
-        if !is_full() {
+        if !is_long() {
             // A release build takes minutes where none was made before.
             install.env("LIBRARIES", built("libportkeeper.so").parent().unwrap());
         }
@@ -231,7 +231,7 @@ fn folders_are_the_callers() {
 /// What is installed is what was built, wherever cargo puts it.
 #[test]
 fn a_build_for_a_named_target_is_found() {
-    if !is_full() {
+    if !is_long() {
         // It compiles everything once more.
         return;
     }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "commands/ports.rs"]
+mod ports;
 #[path = "commands/support.rs"]
 mod support;
 
@@ -56,6 +58,8 @@ mod reserve;
 mod restore;
 #[path = "commands/run.rs"]
 mod run;
+#[path = "commands/run_held.rs"]
+mod run_held;
 #[path = "commands/run_servers.rs"]
 mod run_servers;
 #[path = "commands/scan.rs"]

@@ -35,7 +35,14 @@ fn a_fuse_file_system_is_refused_unless_the_option_allows_it() {
     assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{refused:?}");
     assert!(refused.err.contains("type fuse"), "{refused:?}");
     let option = "--allow-network-file-system";
-    let allowed = mounted(&[option, "request", "--name", "shop", "--range", &home.range]);
+    let allowed = mounted(&[
+        option,
+        "request",
+        "--name",
+        "shop",
+        "--range",
+        &home.range(),
+    ]);
     assert_eq!(allowed.code, 0, "{allowed:?}");
     assert!(allowed.out.trim().parse::<u16>().is_ok(), "{allowed:?}");
 }
@@ -54,7 +61,7 @@ fn what_a_killed_run_claimed_there_is_given_back() {
     let home = Home::new();
     let ran = in_mount(
         &home,
-        &["timeout", "60", "sh", "-c", SCRIPT, PORTMAN, &home.range],
+        &["timeout", "60", "sh", "-c", SCRIPT, PORTMAN, &home.range()],
     );
     if ran.code != 77 {
         assert_eq!(ran.out.lines().last(), Some("given back"), "{ran:?}");
