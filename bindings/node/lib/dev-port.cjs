@@ -100,6 +100,11 @@ async function take(keeper, { project, name, number, signal }) {
   let lease
   try {
     lease = await keeper.lease({ project, roles: [name], signal })
+    if (lease.port !== number) {
+      // Released and claimed anew, since the number was read.
+      await lease.release()
+      return { obstacle: `port ${number} is no longer that of ${project}'s ${name}` }
+    }
     return { lease, hold: await keeper.hold(number, { signal }) }
   } catch (error) {
     // A server of this process has it already.
@@ -170,23 +175,32 @@ class DevPort {
     Object.assign(this, { port, project, role, explicit, claimed, message })
   }
 
-  /** `isLast` is asked when the server closes: whether the use ends with it. */
-  serve(server, isLast = () => true) {
+  /** `ended` is called when the server closes, or does not come to listen on the port. */
+  serve(server, ended = () => this.#quietly(() => this.release())) {
     if (typeof server?.once !== 'function' || typeof server.address !== 'function') {
       throw invalid('server', typeof server, 'is no net.Server')
     }
-    const end = () => isLast() && this.#quietly(() => this.release())
     const listens = () => {
       if (server.address()?.port === this.port) this.#listens()
-      else end()
+      else ended()
     }
     if (server.listening) listens()
     else server.once('listening', listens)
-    server.once('close', end)
+    server.once('close', () => ended())
     // One that fails to listen never closes. The monitor leaves the error to whom it is for.
     server.on(errorMonitor, () => {
-      if (!server.listening) setTimeout(() => server.listening || end(), RETRY_MS).unref()
+      if (!server.listening) setTimeout(() => server.listening || ended(), RETRY_MS).unref()
     })
+  }
+
+  /** Takes a port again that was released; says what is in the way, if anything. */
+  async take() {
+    await this.#told
+    const { obstacle, lease, hold } = await take(this.#keeper, { project: this.project, name: this.role, number: this.port })
+    if (obstacle) return obstacle
+    this.#lease = lease
+    this.#hold = hold
+    return null
   }
 
   async listening(options) {
