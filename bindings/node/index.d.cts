@@ -206,7 +206,7 @@ export interface DevPortOptions {
   /** The user's own choice, which is respected and reserved. By default `PORT` of the environment. */
   port?: number
   /** Where ports are looked for; 3000–9999 by default, without those that browsers refuse. */
-  range?: [first: number, last: number]
+  range?: readonly [first: number, last: number]
   /** What `list` says that the port is for. */
   description?: string
   /** Another registry than the user's. */

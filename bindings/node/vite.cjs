@@ -5,7 +5,7 @@ const path = require('node:path')
 
 const { claimPort } = require('./lib/dev-port.cjs')
 const { invalid, isOutOfReach } = require('./lib/error.cjs')
-const { known, portOf } = require('./lib/options.cjs')
+const { known, portOf, texts } = require('./lib/options.cjs')
 
 const OPTIONS = ['project', 'role', 'range', 'hmr', 'path']
 
@@ -21,6 +21,7 @@ const restarts = (globalThis[Symbol.for('portkeeper.vite.restarts')] ??= new Asy
 /** The same port for this project and checkout every day. */
 function portkeeper(options) {
   const { hmr: separate = false, role = 'web', ...shared } = known(options, OPTIONS, 'portkeeper')
+  texts({ ...shared, role }, 'project', 'role', 'path')
   if (typeof separate !== 'boolean') throw invalid('hmr', separate, 'is not a boolean')
 
   /** One port that a configuration is about. */

@@ -8,7 +8,7 @@ const { debuglog } = require('node:util')
 const { plain } = require('./call.cjs')
 const { invalid } = require('./error.cjs')
 const { Keeper, Project } = require('./keeper.cjs')
-const { known } = require('./options.cjs')
+const { known, texts } = require('./options.cjs')
 
 const debug = debuglog('portkeeper')
 
@@ -20,7 +20,7 @@ const OPTIONS = ['project', 'role', 'root', 'port', 'range', 'description', 'pat
 
 async function devPort(options) {
   const given = plain(options)
-  return claimPort({ ...given, port: given.port ?? environment() })
+  return claimPort({ ...given, port: given.port === undefined ? environment() : given.port })
 }
 
 /** The same without a look at the environment. */
@@ -33,9 +33,10 @@ async function claimPort(options) {
 /** The options with their defaults, each of its type. */
 function read(options) {
   const given = known(options, OPTIONS, 'devPort')
-  for (const name of ['project', 'role', 'root', 'description', 'path']) {
-    const value = given[name]
-    if (value !== undefined && typeof value !== 'string') throw invalid(name, value, 'is not a string')
+  texts(given, 'project', 'role', 'root', 'description', 'path')
+  const { port } = given
+  if (port !== undefined && !Number.isInteger(port)) {
+    throw invalid('port', port, typeof port === 'number' ? 'is not a whole number' : 'is not a number')
   }
   const { id, root } = Project.detectSync(given.root)
   const { project = id, role = 'web', description = 'dev server' } = given
@@ -237,8 +238,7 @@ class DevPort {
       await before
       const [lease, hold] = [this.#lease, this.#hold]
       this.#lease = this.#hold = null
-      await hold?.release()
-      await lease?.release()
+      await giveBack({ lease, hold })
       if (hold && !lease) await this.#keeper.scan()
     })()
     return this.#told
@@ -247,8 +247,11 @@ class DevPort {
   releaseSync() {
     const [lease, hold] = [this.#lease, this.#hold]
     this.#lease = this.#hold = null
-    hold?.releaseSync()
-    lease?.releaseSync()
+    try {
+      hold?.releaseSync()
+    } finally {
+      lease?.releaseSync()
+    }
   }
 }
 if (Symbol.dispose) DevPort.prototype[Symbol.dispose] = DevPort.prototype.releaseSync

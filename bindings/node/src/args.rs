@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use napi::{
     JsValue, Result, ValueType,
-    bindgen_prelude::{FromNapiValue, Function, JsObjectValue, Object, Unknown},
+    bindgen_prelude::{FromNapiValue, Function, JsObjectValue, Object, Unknown, Utf16String},
     sys,
 };
 use portkeeper_core::{Error, Result as CoreResult};
@@ -20,6 +20,8 @@ pub enum Value {
     Flag(bool),
     Number(f64),
     Text(String),
+    /// A text with half of a surrogate pair, which is no Unicode; shown with a replacement.
+    Broken(String),
     /// Milliseconds since 1970, NaN of an invalid date.
     Time(f64),
     List(Vec<Value>),
@@ -33,7 +35,17 @@ impl Value {
             ValueType::Null => Self::Other("null"),
             ValueType::Boolean => Self::Flag(unsafe { value.cast()? }),
             ValueType::Number => Self::Number(unsafe { value.cast()? }),
-            ValueType::String => Self::Text(unsafe { value.cast()? }),
+            ValueType::String => {
+                let text: String = unsafe { value.cast()? };
+                // Node has replaced it, so that two different texts would become one.
+                if text.contains(char::REPLACEMENT_CHARACTER) {
+                    let units: Utf16String = unsafe { value.cast()? };
+                    if String::from_utf16(&units).is_err() {
+                        return Ok(Self::Broken(text));
+                    }
+                }
+                Self::Text(text)
+            }
             ValueType::Object if value.is_date()? => {
                 let date: Object = unsafe { value.cast()? };
                 let time: Function<'_, (), f64> = date.get_named_property("valueOf")?;
@@ -59,7 +71,7 @@ impl Value {
             Self::Undefined => "undefined".to_owned(),
             Self::Flag(flag) => flag.to_string(),
             Self::Number(number) => number.to_string(),
-            Self::Text(text) => text.clone(),
+            Self::Text(text) | Self::Broken(text) => text.clone(),
             Self::Time(time) if time.is_nan() => "Invalid Date".to_owned(),
             Self::Time(_) => "a Date".to_owned(),
             Self::List(_) => "an array".to_owned(),
@@ -94,6 +106,7 @@ impl Value {
     fn text(self, what: &'static str) -> CoreResult<String> {
         match self {
             Self::Text(text) => Ok(text),
+            Self::Broken(_) => Err(self.refused(what, "is not well-formed Unicode")),
             other => Err(other.refused(what, "is not a string")),
         }
     }
