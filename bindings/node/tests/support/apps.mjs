@@ -132,6 +132,18 @@ signal.pause()`
   return process
 }
 
+/** Another process that has the write lock of a database. */
+export async function lockedBy(t, file) {
+  const script = `import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute('BEGIN IMMEDIATE')
+print('locked', flush=True)
+sys.stdin.read()`
+  const process = new Running(t, 'python3', ['-c', script, file])
+  await process.says(/locked/)
+  return process
+}
+
 /** Different ports of the range that nobody has, ascending. */
 export async function freePorts(count) {
   const keeper = Keeper.openSync({ inMemory: true })
