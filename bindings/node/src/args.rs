@@ -103,6 +103,18 @@ impl Value {
         u64::try_from(number).map_err(|_| self.refused(what, "is negative"))
     }
 
+    fn time(&self, what: &'static str) -> CoreResult<DateTime<Utc>> {
+        match self {
+            Self::Time(time) if !time.is_nan() => {
+                // A date is at most 8.64e15 milliseconds away from 1970.
+                #[allow(clippy::cast_possible_truncation)]
+                let found = DateTime::from_timestamp_millis(*time as i64);
+                found.ok_or_else(|| invalid(what, time.to_string(), "is too far away"))
+            }
+            other => Err(other.refused(what, "is not a valid Date")),
+        }
+    }
+
     fn text(self, what: &'static str) -> CoreResult<String> {
         match self {
             Self::Text(text) => Ok(text),
@@ -124,6 +136,8 @@ impl Value {
 pub struct Args {
     given: BTreeMap<String, Value>,
     known: Vec<&'static str>,
+    /// Those that are no options, but have a place of their own in JavaScript.
+    placed: Vec<String>,
 }
 
 impl FromNapiValue for Args {
@@ -137,11 +151,18 @@ impl FromNapiValue for Args {
         Ok(Self {
             given,
             known: Vec::new(),
+            placed: Vec::new(),
         })
     }
 }
 
 impl Args {
+    /// Says which are no options; a refusal does not offer them.
+    pub fn placed(mut self, names: Vec<String>) -> Self {
+        self.placed = names;
+        self
+    }
+
     fn take(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
         let value = self.given.remove(name);
@@ -240,16 +261,21 @@ impl Args {
     }
 
     pub fn time(&mut self, name: &'static str) -> CoreResult<Option<DateTime<Utc>>> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::Time(time)) if !time.is_nan() => {
-                // A date is at most 8.64e15 milliseconds away from 1970.
-                #[allow(clippy::cast_possible_truncation)]
-                let found = DateTime::from_timestamp_millis(time as i64);
-                let too_far = || invalid(name, time.to_string(), "is too far away");
-                found.map(Some).ok_or_else(too_far)
-            }
-            Some(other) => Err(other.refused(name, "is not a valid Date")),
+        self.take(name).map(|value| value.time(name)).transpose()
+    }
+
+    /// An entry's place in the history: its time and its id.
+    pub fn place(&mut self, name: &'static str) -> CoreResult<Option<(DateTime<Utc>, i64)>> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        match value.list(name, "a Date and an id")?.as_slice() {
+            [time, id] => Ok(Some((time.time(name)?, id.whole(name)?))),
+            _ => Err(invalid(
+                name,
+                "an array",
+                "is not an array of a Date and an id",
+            )),
         }
     }
 
@@ -268,11 +294,14 @@ impl Args {
         let Some((name, _)) = self.given.into_iter().next() else {
             return Ok(());
         };
-        let reason = if self.known.is_empty() {
-            format!("is not known: {operation} takes none")
+        let is_option = |name: &&str| !self.placed.iter().any(|placed| placed == name);
+        let options: Vec<&str> = self.known.into_iter().filter(is_option).collect();
+        let taken = if options.is_empty() {
+            "none".to_owned()
         } else {
-            format!("is not known: {operation} takes {}", self.known.join(", "))
+            options.join(", ")
         };
+        let reason = format!("is not known: {operation} takes {taken}");
         Err(invalid("option", name, &reason))
     }
 }
