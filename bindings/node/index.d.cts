@@ -250,6 +250,8 @@ export interface OpenOptions {
   durability?: 'full' | 'normal'
   /** How long to wait for other writers before `DATABASE_BUSY`; 10,000 by default. */
   busyTimeout?: Milliseconds
+  /** Whether the registry may be on a network or FUSE file system, which may lose what was acknowledged. */
+  allowNetworkFileSystem?: boolean
 }
 
 export interface CallOptions {

@@ -85,6 +85,37 @@ fn the_example_of_the_readme_runs() {
     assert!(text.ends_with(" my-app\n"), "{text}");
 }
 
+/// C++ callers have no compound literals and no designated initialisers, and objects with destructors.
+#[test]
+fn a_program_in_cpp_links_and_runs() {
+    if !has("g++") {
+        skipped("a_program_in_cpp_links_and_runs: g++ is not installed");
+        return;
+    }
+    let library = support::library_folder();
+    for standard in ["-std=c++17", "-std=c++20"] {
+        let program = library.path().join(format!("program{standard}"));
+        let mut command = Command::new("g++");
+        command
+            .args([standard, "-g", "-O1", "-I"])
+            .arg(Path::new(CRATE).join("include"))
+            .args(WARNINGS)
+            .arg(support::c("program.cpp"))
+            .arg("-o")
+            .arg(&program)
+            .arg("-L")
+            .arg(library.path())
+            .arg("-lportkeeper")
+            .arg(format!("-Wl,-rpath,{}", library.path().display()));
+        assert_eq!(succeeds(&mut command), "");
+        let registry = library.path().join(format!("registry{standard}.db"));
+        assert_eq!(
+            succeeds(Command::new(program).arg(registry)),
+            "c++ passed\n"
+        );
+    }
+}
+
 #[test]
 fn the_shared_library_shows_the_functions_of_the_header_only() {
     let symbols = |arguments: &[&str], library: &str| -> BTreeSet<String> {

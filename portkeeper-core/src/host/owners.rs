@@ -15,6 +15,8 @@ pub(super) struct Holders {
     pub by_inode: HashMap<u64, Vec<Known>>,
     /// What is known of sockets that were not looked for everywhere, because that was in vain before.
     pub given_up: HashMap<u64, Owner>,
+    /// The processes that were read to find them, with the number of their descriptors.
+    pub read: HashMap<u32, usize>,
     /// Whether no process that could have one of the sockets was kept from view.
     pub everything_was_seen: bool,
 }

@@ -17,13 +17,14 @@ pub const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-W
 pub const STATIC_LIBRARIES: [&str; 6] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
 
 /// The sources of the C test program.
-pub const PROGRAM: [&str; 8] = [
+pub const PROGRAM: [&str; 9] = [
     "main.c",
     "support.c",
     "operations.c",
     "questions.c",
     "transfer.c",
     "misuse.c",
+    "options.c",
     "kinds.c",
     "threads.c",
 ];
@@ -127,9 +128,14 @@ pub fn repeat_skipped(output: &str) {
     }
 }
 
-/// Whether `tests/run` asks for everything, and not for what a developer waits for.
+/// Whether `tests/run` asks, and not a developer who waits for it.
 pub fn is_full() -> bool {
-    env::var_os("PORTKEEPER_C_TESTS").is_some_and(|value| value == "full")
+    is_long() || env::var_os("PORTKEEPER_C_TESTS").is_some_and(|value| value == "full")
+}
+
+/// Whether `tests/run --long` asks, which has the minutes of a release build.
+pub fn is_long() -> bool {
+    env::var_os("PORTKEEPER_C_TESTS").is_some_and(|value| value == "long")
 }
 
 pub fn read(path: impl AsRef<Path>) -> String {

@@ -47,7 +47,7 @@ impl Running {
             "--project",
             "shop",
             "--range",
-            &home.range,
+            &home.range(),
             "--wait",
             "30s",
         ]);
@@ -163,7 +163,7 @@ fn a_claim_that_lasts_is_there_after_a_kill() {
     let home = Home::new();
     let port = home.ok(&format!(
         "request --name shop --role web --range {} --random",
-        home.range
+        home.range()
     ));
     let mut command = home.command(["run", "--project", "shop", "--"]);
     let mut portman = Server::spawn(
@@ -194,7 +194,7 @@ fn what_a_command_leaves_running_ends_with_it() {
         "--project",
         "shop",
         "--range",
-        &home.range,
+        &home.range(),
         "--",
         "sh",
         "-c",

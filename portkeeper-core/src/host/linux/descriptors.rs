@@ -4,10 +4,10 @@
 //! Descriptors that no table has, such as those in flight over a Unix socket or fixed in an `io_uring`,
 //! are not seen.
 
-use std::{ffi::CStr, mem::MaybeUninit, ops::ControlFlow, os::fd::OwnedFd, str};
+use std::{ffi::CStr, mem::MaybeUninit, ops::ControlFlow, os::fd::OwnedFd, str, sync::OnceLock};
 
 use rustix::{
-    fs::{Mode, OFlags, RawDir, open, openat, readlinkat_raw},
+    fs::{AtFlags, Mode, OFlags, RawDir, open, openat, readlinkat_raw, statat},
     io::{self, Errno},
 };
 
@@ -21,12 +21,17 @@ const FOLDER: OFlags = OFlags::RDONLY
 #[derive(Debug)]
 pub(super) struct Tables {
     proc: OwnedFd,
+    /// Whether the kernel tells how many descriptors a process has, as Linux 6.2 and later do.
+    tells_counts: OnceLock<bool>,
 }
 
 impl Tables {
     pub fn open() -> io::Result<Self> {
         let proc = open(c"/proc", FOLDER, Mode::empty())?;
-        Ok(Self { proc })
+        Ok(Self {
+            proc,
+            tells_counts: OnceLock::new(),
+        })
     }
 
     /// Every process, newest first as far as pids tell.
@@ -39,20 +44,43 @@ impl Tables {
         Ok(pids)
     }
 
-    /// Visits the sockets of a process, each with its inode and descriptor, until one visit is enough. An error means that
-    /// the process is gone (`ENOENT`, `ESRCH`) or may not be looked at.
+    /// How many descriptors a process has, also one that may not be read; `None` where the kernel does not tell.
+    pub fn count(&self, pid: u32) -> io::Result<Option<usize>> {
+        let size = |path: &str| io::Result::Ok(statat(&self.proc, path, AtFlags::empty())?.st_size);
+        let count = size(&format!("{pid}/fd"))?;
+        // This process has one at least.
+        let tells_counts = || size("self/fd").is_ok_and(|count| count > 0);
+        let is_told = count > 0 || *self.tells_counts.get_or_init(tells_counts);
+        Ok(usize::try_from(count).ok().filter(|_| is_told))
+    }
+
+    /// Visits the sockets of a process, each with its inode and descriptor, until one visit is enough. Returns the number
+    /// of its descriptors, where the kernel tells. An error means that the process is gone (`ENOENT`, `ESRCH`) or may not
+    /// be looked at.
     pub fn each_socket(
         &self,
         pid: u32,
         mut visit: impl FnMut(u64, u32) -> ControlFlow<()>,
-    ) -> io::Result<()> {
-        let main = self.table(&format!("{pid}/fd"), &mut visit);
-        if !matches!(main, Ok(0) | Err(Errno::ACCESS)) {
-            return main.map(|_| ());
-        }
+    ) -> io::Result<Option<usize>> {
+        let count = self.count(pid)?;
+        let main = match count {
+            // The kernel's own processes are many, and have none.
+            Some(0) => Ok(0),
+            _ => self.table(&format!("{pid}/fd"), &mut visit),
+        };
         // When the main thread has ended, its table is empty and root's, whoever's the process is.
         // The other threads share one table, so the first of them that can be read has it all.
+        if !matches!(
+            (count, main),
+            (Some(0), _) | (None, Ok(0) | Err(Errno::ACCESS))
+        ) {
+            return main.map(|_| count);
+        }
         let tasks = format!("{pid}/task");
+        // A folder is linked to by its parent, by itself and by what is in it.
+        if count == Some(0) && statat(&self.proc, tasks.as_str(), AtFlags::empty())?.st_nlink == 3 {
+            return Ok(count);
+        }
         let folder = openat(&self.proc, tasks.as_str(), FOLDER, Mode::empty())?;
         let mut others = Ok(0);
         each_number(&folder, |task| {
@@ -61,8 +89,9 @@ impl Tables {
             }
         })?;
         match others {
-            Ok(0) => main.map(|_| ()),
-            _ => others.map(|_| ()),
+            Ok(0) => main.map(|_| count),
+            // The main thread's number says nothing of them.
+            _ => others.map(|_| None),
         }
     }
 

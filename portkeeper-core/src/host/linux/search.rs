@@ -2,8 +2,9 @@
 //!
 //! Nothing leads from a socket to its processes, and a socket may be open in many of them, so that the
 //! only complete answer is to read every descriptor of every process. Mostly one owner is enough, and then
-//! there are shorter ways: to look first where a socket was last time, then in the newest processes, and to
-//! stop when each socket has somebody. What remains to be read is read by several threads.
+//! there are shorter ways: to look first where a socket was last time, then in the newest processes, then in the
+//! oldest and the newest of the others by turns, and to stop when each socket has somebody. What remains to be read
+//! is read by several threads.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -42,9 +43,12 @@ pub(super) enum Effort<'a> {
 }
 
 /// Finds the processes that have these sockets open.
+///
+/// Those that were `read` already are passed over, unless the number of their descriptors has changed.
 pub(super) fn holders(
     inodes: impl IntoIterator<Item = u64>,
     effort: Effort<'_>,
+    read: &HashMap<u32, usize>,
 ) -> Result<Holders> {
     let wanted: HashSet<u64> = inodes.into_iter().collect();
     if wanted.is_empty() {
@@ -64,6 +68,7 @@ pub(super) fn holders(
             Effort::First(_) => wanted.len(),
         }),
         wanted,
+        read,
         found: Mutex::default(),
         given_up: HashMap::new(),
     };
@@ -76,7 +81,7 @@ pub(super) fn holders(
         let processes = search.tables.processes().map_err(unreadable)?;
         let (newest, older) = processes.split_at(NEWEST.min(processes.len()));
         search.walk(newest);
-        search.walk(older);
+        search.walk(&from_both_ends(older));
         if matches!(effort, Effort::First(_)) {
             search.climb(&verified);
         }
@@ -85,9 +90,11 @@ pub(super) fn holders(
 }
 
 /// What the threads of one search share.
-struct Search {
+struct Search<'a> {
     tables: Tables,
     wanted: HashSet<u64>,
+    /// Processes that have none of them, with the number of their descriptors.
+    read: &'a HashMap<u32, usize>,
     found: Mutex<Found>,
     /// How many sockets are still to be found. At 0 the search is over, which it never is where
     /// everybody is to be found.
@@ -101,9 +108,11 @@ struct Found {
     by_inode: HashMap<u64, Vec<Known>>,
     /// The processes whose descriptors may not be read.
     refused: Vec<u32>,
+    /// The others, with the number of their descriptors.
+    read: HashMap<u32, usize>,
 }
 
-impl Search {
+impl Search<'_> {
     fn is_over(&self) -> bool {
         self.missing.load(Ordering::Relaxed) == 0
     }
@@ -169,6 +178,11 @@ impl Search {
     }
 
     fn read(&self, pid: u32) {
+        if let Some(count) = self.read.get(&pid)
+            && self.tables.count(pid) == Ok(Some(*count))
+        {
+            return;
+        }
         let outcome = self.tables.each_socket(pid, |inode, fd| {
             if self.wanted.contains(&inode) {
                 self.note(Known { inode, pid, fd });
@@ -176,7 +190,8 @@ impl Search {
             until(self.is_over())
         });
         match outcome {
-            Ok(()) | Err(Errno::NOENT | Errno::SRCH) => {}
+            Ok(Some(count)) => drop(self.found().read.insert(pid, count)),
+            Ok(None) | Err(Errno::NOENT | Errno::SRCH) => {}
             Err(_) => self.found().refused.push(pid),
         }
     }
@@ -221,7 +236,11 @@ impl Search {
 
     fn into_holders(self) -> Holders {
         let given_up = self.given_up;
-        let Found { by_inode, refused } = self
+        let Found {
+            by_inode,
+            refused,
+            read,
+        } = self
             .found
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
@@ -231,8 +250,17 @@ impl Search {
             everything_was_seen: all_are_settled || nothing_was_hidden(&refused),
             by_inode,
             given_up,
+            read,
         }
     }
+}
+
+/// A server that is none of the newest processes is mostly one that was started long ago, before those that work now.
+fn from_both_ends(processes: &[u32]) -> Vec<u32> {
+    let oldest = processes.iter().rev();
+    let pairs = processes.iter().zip(oldest);
+    let in_turn = pairs.flat_map(|(newest, oldest)| [*newest, *oldest]);
+    in_turn.take(processes.len()).collect()
 }
 
 fn parent(pid: u32) -> Option<u32> {
@@ -257,4 +285,22 @@ fn nothing_was_hidden(refused: &[u32]) -> bool {
                 |line| Stat::parse(&line).is_some_and(|stat| stat.has_no_files()),
             )
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::from_both_ends;
+
+    #[test]
+    fn each_process_comes_once() {
+        for (processes, expected) in [
+            (&[][..], &[][..]),
+            (&[5], &[5]),
+            (&[5, 4], &[5, 4]),
+            (&[5, 4, 3], &[5, 3, 4]),
+            (&[9, 7, 5, 4], &[9, 4, 7, 5]),
+        ] {
+            assert_eq!(from_both_ends(processes), expected);
+        }
+    }
 }

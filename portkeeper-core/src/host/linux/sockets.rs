@@ -1,6 +1,6 @@
 //! The kernel's sockets with their processes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     proc_net,
@@ -21,14 +21,15 @@ use crate::{
 /// The wanted sockets. Owners are looked for only where a socket can have one.
 pub(in crate::host) fn sockets(wanted: Wanted, effort: Effort<'_>) -> Result<Look> {
     let (mut entries, source) = read(wanted)?;
-    let mut found = attach(&mut entries, effort)?;
+    let mut found = attach(&mut entries, effort, &HashMap::new())?;
     if found.everything_was_seen && entries.iter().any(is_orphan) {
         // To say that no process has a socket is to say that it still exists, and that nobody was
-        // handed it while the processes were read. So look again at what is left.
+        // handed it while the processes were read. So look again at what is left, in the processes that
+        // are new or have more or fewer descriptors than before.
         let (again, _) = read(wanted)?;
         let still: HashSet<u64> = again.iter().map(|entry| entry.socket.inode).collect();
         entries.retain(|entry| !is_orphan(entry) || still.contains(&entry.socket.inode));
-        let late = attach(&mut entries, effort)?;
+        let late = attach(&mut entries, effort, &found.read)?;
         found.everything_was_seen = late.everything_was_seen;
         found.by_inode.extend(late.by_inode);
     }
@@ -59,9 +60,13 @@ fn read(wanted: Wanted) -> Result<(Vec<Entry>, Source)> {
 }
 
 /// Finds the owners of what has none yet.
-fn attach(entries: &mut [Entry], effort: Effort<'_>) -> Result<Holders> {
+fn attach(
+    entries: &mut [Entry],
+    effort: Effort<'_>,
+    read: &HashMap<u32, usize>,
+) -> Result<Holders> {
     let orphans = entries.iter().filter(|entry| is_orphan(entry));
-    let found = holders(orphans.map(|entry| entry.socket.inode), effort)?;
+    let found = holders(orphans.map(|entry| entry.socket.inode), effort, read)?;
     for entry in entries.iter_mut() {
         let inode = entry.socket.inode;
         if let Some(known) = found.by_inode.get(&inode) {
