@@ -106,7 +106,7 @@ export class Lease implements Disposable, AsyncDisposable {
   readonly reservations: readonly Reservation[]
   /** Says what a leased port is used for from now on, without an entry in the history; `null` for nothing. Not for a bound port. */
   setRole(port: number, role: string | null): Promise<void>
-  /** Gives the ports back. A second call does nothing. */
+  /** Gives the ports back. After an error it can be tried again; a second call does nothing. */
   release(): Promise<void>
   /** The same, for an exit handler or `using`. */
   releaseSync(): void
