@@ -5,7 +5,7 @@ use std::{
 };
 
 use clap::Args;
-use portkeeper_core::{ErrorKind, Keeper, Verdict};
+use portkeeper_core::{ErrorKind, Keeper, Protocol};
 use serde::Serialize;
 
 use crate::{
@@ -105,8 +105,13 @@ impl Hold {
     fn wait(&self, keeper: &Keeper, interrupt: &Interrupt) -> Outcome<()> {
         let begin = Instant::now();
         loop {
+            // UDP is not held, and its sockets are no server that this one waits for.
             let listens = self.until_listening
-                && matches!(keeper.check(self.port)?.verdict, Verdict::Listening { .. });
+                && keeper
+                    .check(self.port)?
+                    .listeners()
+                    .iter()
+                    .any(|socket| socket.protocol == Protocol::Tcp);
             let left = self.time.map(|time| time.saturating_sub(begin.elapsed()));
             if listens || left.is_some_and(|left| left.is_zero()) {
                 return Ok(());

@@ -44,6 +44,8 @@ sets SO_REUSEADDR could slip in.) CMD then cannot gain rights, with sudo for ins
 lets go of the port before CMD starts. The same happens, and is said, where calls cannot be watched: in another \
 `portman run`, or before Linux 5.6. Programs that bind through io_uring need --unwatched.
 
+The output is CMD's alone: what portman says, also with --json, goes to the error output.
+
 Signals are passed on. The exit code is CMD's, 128 and the number for a signal, 127 where there is no such \
 command. All that CMD has started ends with it, and with portman, however that is ended.")]
 pub struct Run {

@@ -31,6 +31,9 @@ use super::{
 const LONGEST_ADDRESS: usize = 128;
 /// `PIDFD_THREAD`: of a thread that need not be the first of its process.
 const THREAD: PidfdFlags = PidfdFlags::from_bits_retain(libc::O_EXCL as u32);
+/// Milliseconds to wait for somebody to go who came in while the command was let in, and who cannot come
+/// again. If it is not that, another socket of the command has the port.
+const PAUSES: [u64; 5] = [0, 1, 2, 4, 8];
 /// How long a closed socket may live on.
 const LINGERING: Duration = Duration::from_secs(2);
 
@@ -230,11 +233,14 @@ fn bound_to(socket: &OwnedFd) -> Option<u16> {
 fn admit(hold: &mut Hold, port: u16, socket: &OwnedFd, entry: &Entry) -> Answer {
     let done = sockopt::socket_reuseaddr(socket).and_then(|had| {
         sockopt::set_socket_reuseaddr(socket, true)?;
-        let entered = hold.admit(|| match entry {
-            Entry::Bind(address) => sys::bind(socket, address),
-            Entry::Listen(backlog) => listen(socket, *backlog),
-        });
-        let done = entered.unwrap_or_else(|error| Err(errno(&error)));
+        let mut done = enter(hold, socket, entry);
+        for pause in PAUSES {
+            if done != Err(Errno::ADDRINUSE) {
+                break;
+            }
+            thread::sleep(Duration::from_millis(pause));
+            done = enter(hold, socket, entry);
+        }
         // Another socket of the command is to be refused as ever. One that listens keeps the option, and
         // so do its connections: the next server need not wait until they are forgotten.
         if done.is_err() || matches!(entry, Entry::Bind(_)) {
@@ -247,6 +253,14 @@ fn admit(hold: &mut Hold, port: u16, socket: &OwnedFd, entry: &Entry) -> Answer 
         (Err(Errno::INVAL), Entry::Bind(_)) if bound_to(socket) == Some(port) => Ok(()),
         (done, _) => done,
     })
+}
+
+fn enter(hold: &mut Hold, socket: &OwnedFd, entry: &Entry) -> Result<(), Errno> {
+    let entered = hold.admit(|| match entry {
+        Entry::Bind(address) => sys::bind(socket, address),
+        Entry::Listen(backlog) => listen(socket, *backlog),
+    });
+    entered.unwrap_or_else(|error| Err(errno(&error)))
 }
 
 fn errno(error: &io::Error) -> Errno {

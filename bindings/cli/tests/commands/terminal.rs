@@ -206,6 +206,18 @@ fn watch_shows_no_more_than_the_screen_has() {
     let frame = shown.out.split("\x1b[H").nth(1).unwrap();
     assert_eq!(frame.matches("\r\n").count(), 8, "{frame:?}");
     assert!(frame.contains("… 43 more"), "{frame:?}");
+
+    // Nor in breadth, where a line that is too long would take two.
+    let shown = on_terminal(
+        home.command(["list", "--watch"]).env("NO_COLOR", "1"),
+        (6, 10),
+        &[("… 43 …", "\x03")],
+    );
+    let frame = shown.out.split("\x1b[H").nth(1).unwrap();
+    let frame = frame.split("\x1b[J").next().unwrap().replace("\x1b[K", "");
+    let lines: Vec<&str> = frame.split("\r\r\n").collect();
+    assert_eq!(lines.len(), 9, "{frame:?}");
+    assert!(lines.iter().all(|line| line.width() <= 6), "{frame:?}");
 }
 
 #[test]
