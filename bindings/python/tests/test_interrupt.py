@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,6 +66,10 @@ class Program:
             stdout=subprocess.PIPE,
             text=True,
         )
+        # Whoever waits for its next line in vain is not to wait for ever.
+        self.watchdog = threading.Timer(120, self.process.kill)
+        self.watchdog.daemon = True
+        self.watchdog.start()
         self.first = self.line()
 
     def line(self) -> str:
@@ -77,6 +82,7 @@ class Program:
         self.process.stdin.flush()
 
     def end(self) -> None:
+        self.watchdog.cancel()
         self.process.kill()
         self.process.communicate()
 
