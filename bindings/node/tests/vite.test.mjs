@@ -41,6 +41,19 @@ for (const version of [7, 8]) {
     for (const server of again) assert.doesNotMatch(server.output, /portkeeper/)
   })
 
+  test(`Vite ${version}: two servers of one checkout at once have two ports`, async (t) => {
+    const base = folder(t)
+    const { env, keeper } = await registry(base)
+    const app = viteApp(path.join(base, 'shop'), version)
+    const both = await Promise.all([vite(t, app, [], env), vite(t, app, [], env)])
+    assert.notEqual(both[0].port, both[1].port)
+    await eventually('both in use', async () => (await keeper.list({ status: 'in-use' })).length === 2)
+    for (const server of both) {
+      const row = await keeper.get(server.port)
+      assert.deepEqual([row.projectName, row.pid, row.lease.owner.pid], ['vite-app', server.pid, server.pid])
+    }
+  })
+
   test(`Vite ${version}: a foreign holder is named, and the port comes back`, async (t) => {
     const base = folder(t)
     const { env, keeper } = await registry(base)
