@@ -32,19 +32,18 @@ function portkeeper(options) {
 
   function wishes({ root: folder = '.', server = {}, preview = {} }, { isPreview }) {
     const root = path.resolve(folder)
-    if (isPreview) {
-      const wanted = { role: `${role}-preview`, port: portOf(preview.port), description: 'Vite preview' }
-      return preview.port === 0 ? [] : [wish('preview', root, wanted)]
-    }
+    const socket = isPreview ? null : hmrSocket(server, separate)
     const found = []
-    if (!server.middlewareMode && server.port !== 0) {
+    if (isPreview) {
+      found.push(wish('preview', root, { role: `${role}-preview`, port: portOf(preview.port), description: 'Vite preview' }))
+    } else if (!server.middlewareMode) {
       found.push(wish('server', root, { role, port: portOf(server.port), description: 'Vite dev server' }))
     }
-    const socket = hmrSocket(server, separate)
     if (socket) {
       found.push(wish('hmr', root, { role: `${role}-hmr`, port: portOf(socket.port), description: 'Vite HMR' }))
     }
-    return found
+    // Port 0 is any that is free, and of nobody's choice.
+    return found.filter(({ options }) => options.port !== 0)
   }
 
   const plugin = {
@@ -214,7 +213,7 @@ function followSocket(use, { httpServer }) {
 function hmrSocket({ hmr, ws, port, middlewareMode }, separate) {
   if (hmr === false || ws === false) return null
   const own = { ...(typeof hmr === 'object' ? hmr : {}), ...(typeof ws === 'object' ? ws : {}) }
-  if (own.server || own.port === 0) return null
+  if (own.server) return null
   if (own.port !== undefined) return own.port === port ? null : { port: own.port }
   return middlewareMode || separate ? {} : null
 }

@@ -17,7 +17,7 @@ import * as portkeeper from 'portkeeper'
 import vite from 'portkeeper/vite'
 import webpack from 'portkeeper/webpack'
 
-import { RANGE, Running, eventually, folder, freePorts, lockedBy, registry } from './support/apps.mjs'
+import { RANGE, Running, becomes, folder, freePorts, lockedBy, registry } from './support/apps.mjs'
 
 const { Keeper, Lease, PortkeeperError, Project, errorNumbers } = portkeeper
 const wish = { project: 'shop', range: RANGE, strategy: 'random' }
@@ -260,13 +260,13 @@ test('a lease, a hold and a bound port end when they are released, and not befor
   hold.releaseSync()
   server.close()
   await once(server, 'close')
-  assert.equal((await keeper.check(number)).verdict, 'reserved')
+  await becomes(keeper, number, 'reserved')
 
   const bound = await keeper.bind(wish)
   assert.equal(bound.address, '127.0.0.1')
   assert.equal((await keeper.check(bound.port)).verdict, 'listening')
   bound.releaseSync()
-  assert.equal((await keeper.check(bound.port)).verdict, 'free')
+  await becomes(keeper, bound.port, 'free')
   assert.throws(() => bound.fd, { code: 'UNSUPPORTED' })
 })
 
@@ -314,7 +314,7 @@ test('a server listens on the descriptor of a bound port', async () => {
   assert.equal((await keeper.check(bound.port)).verdict, 'listening', 'the socket is the server\'s')
   server.close()
   await once(server, 'close')
-  assert.equal((await keeper.check(bound.port)).verdict, 'free')
+  await becomes(keeper, bound.port, 'free')
 })
 
 test('no garbage collection takes a port from a server', async (t) => {
@@ -387,5 +387,5 @@ test('the wrong server is named, and the right one is found', async (t) => {
   const report = await keeper.kill(lease.port, { grace: 30_000 })
   assert.deepEqual(report.killed, [{ pid: child.pid, name: 'node', forced: false }])
   await child.ended
-  await eventually('free again', async () => (await keeper.check(lease.port)).verdict === 'reserved')
+  await becomes(keeper, lease.port, 'reserved')
 })

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 
 import { devPort } from 'portkeeper'
 
-import { RANGE, Running, eventually, folder, freePorts, registry, stranger } from './support/apps.mjs'
+import { RANGE, Running, becomes, eventually, folder, freePorts, registry, stranger } from './support/apps.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 
@@ -106,7 +106,7 @@ dev.serve(createServer().listen(dev.port, () => console.log('up', dev.claimed)))
   await server.says(/up true/)
   await eventually('in use', async () => (await keeper.get(byHand)).status === 'in-use')
   await server.stop('SIGKILL')
-  assert.equal((await keeper.check(byHand)).verdict, 'reserved')
+  await becomes(keeper, byHand, 'reserved')
   await eventually('a sweep', async () => {
     await keeper.request({ project: 'other', roles: ['x'], range: RANGE })
     return (await keeper.get(byHand)).status === 'reserved'
@@ -124,6 +124,7 @@ test('a child is waited for, and a wrong one is named', async (t) => {
   await assert.rejects(dev.listening({ pid: 1e6, timeout: 30_000 }), { code: 'WRONG_LISTENER', pid: child.pid })
   await child.stop('SIGTERM')
   await dev.release()
+  await becomes(keeper, dev.port, 'reserved')
   await keeper.scan()
   assert.equal((await keeper.get(dev.port)).status, 'reserved')
 })
@@ -141,7 +142,7 @@ process.stdin.resume()`
   const { one, port } = await start()
   assert.deepEqual([(await keeper.check(port)).verdict, (await keeper.get(port)).lease.held], ['held', true])
   await one.stop('SIGKILL')
-  assert.equal((await keeper.check(port)).verdict, 'reserved')
+  await becomes(keeper, port, 'reserved')
   const again = await start()
   assert.equal(again.port, port)
   await again.one.stop('SIGINT')

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
-import { RANGE, Running, eventually, folder, registry } from './support/apps.mjs'
+import { RANGE, Running, becomes, eventually, folder, registry } from './support/apps.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const wish = JSON.stringify({ project: 'shop', range: RANGE, strategy: 'random' })
@@ -113,7 +113,7 @@ parentPort.postMessage({ port, held: hold.port })`
   await Promise.all(workers.map((worker) => worker.terminate()))
   for (const { port, held } of said) {
     assert.equal((await keeper.get(port)).status, 'free')
-    assert.equal((await keeper.check(held)).verdict, 'reserved')
+    await becomes(keeper, held, 'reserved')
   }
   assert.deepEqual(await keeper.verify(), [])
 })
@@ -169,7 +169,7 @@ if (cluster.isPrimary) {
   assert.deepEqual([state.verdict, state.project], ['listening', 'shop'])
   primary.child.stdin.end()
   assert.equal((await primary.ended).code, 0)
-  await eventually('free', async () => (await keeper.check(port)).verdict === 'free')
+  await becomes(keeper, port, 'free')
 })
 
 test('a child that is forked asks the same registry, also over a killed parent', async (t) => {

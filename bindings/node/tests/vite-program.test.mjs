@@ -5,7 +5,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 
-import { Running, eventually, folder, freePorts, registry, stranger, vite, viteApp } from './support/apps.mjs'
+import { Running, becomes, eventually, folder, freePorts, registry, stranger, vite, viteApp } from './support/apps.mjs'
 
 /** A program in the folder of an app, with functions of Vite; it is told to go on by a line at a time. */
 function program(t, app, env, text) {
@@ -49,7 +49,7 @@ await told()
 await server.close()`)
     const [, port] = await one.says(/port (\d+) true/)
     assert.deepEqual(await uses(keeper), { web: unused, 'web-hmr': unused })
-    assert.equal((await keeper.check(Number(port))).verdict, 'reserved')
+    await becomes(keeper, Number(port), 'reserved')
     one.goOn()
     assert.equal((await one.says(/listens (\d+)/))[1], port, 'the port of the server is the one that was said')
 
@@ -139,7 +139,7 @@ await told()`)
     one.goOn()
     await one.says(/closed/)
     assert.deepEqual(await uses(keeper), { web: unused, 'web-hmr': unused })
-    assert.equal((await keeper.check(Number(port))).verdict, 'reserved')
+    await becomes(keeper, Number(port), 'reserved')
     const before = Date.now()
     one.goOn()
     await one.ends()

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 
 import {
-  RANGE, Running, eventually, folder, freePorts, link, registry, stranger, worktree,
+  RANGE, Running, becomes, eventually, folder, freePorts, link, registry, stranger, worktree,
 } from './support/apps.mjs'
 
 const KINDS = [
@@ -49,7 +49,7 @@ async function serve(t, root, { program }, args, env) {
 for (const kind of KINDS) {
   test(`${kind.name}: two worktrees, a foreign holder, and the same port again`, async (t) => {
     const base = folder(t)
-    const { env } = await registry(base)
+    const { env, keeper } = await registry(base)
     const main = app(path.join(base, 'packed'), kind)
     const feature = worktree(main, 'feature')
     const first = [await serve(t, main, kind, [], env), await serve(t, feature, kind, [], env)]
@@ -66,6 +66,7 @@ for (const kind of KINDS) {
       assert.ok(moved.output.includes(`[portkeeper] ${message}; using port ${moved.port} instead`), moved.output)
       await moved.stop('SIGTERM')
       await holder.stop('SIGKILL')
+      await becomes(keeper, first[0].port, 'reserved')
     }
     const again = [await serve(t, main, kind, [], env), await serve(t, feature, kind, [], env)]
     assert.deepEqual(again.map((server) => server.port), first.map((server) => server.port))
@@ -79,7 +80,7 @@ for (const kind of KINDS) {
       const server = await serve(t, root, kind, [], env)
       await eventually('in use', async () => (await keeper.get(server.port)).status === 'in-use')
       await server.stop(signal)
-      assert.equal((await keeper.check(server.port)).verdict, 'reserved')
+      await becomes(keeper, server.port, 'reserved')
       if (signal === 'SIGKILL') await keeper.scan()
       const row = await keeper.get(server.port)
       assert.deepEqual([row.status, row.pid, row.projectName], ['reserved', null, 'packed'])

@@ -82,7 +82,12 @@ export class Running {
     this.output = ''
     const { env, ...rest } = options
     this.child = spawn(command, args, { stdio: 'pipe', env: { ...process.env, NO_COLOR: '1', ...env }, ...rest })
-    this.ended = once(this.child, 'close').then(([code, signal]) => ({ code, signal }))
+    this.hasEnded = false
+    // Later than `exit`: all of its output is here by then.
+    this.ended = once(this.child, 'close').then(([code, signal]) => {
+      this.hasEnded = true
+      return { code, signal }
+    })
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => (this.output += text))
     }
@@ -97,9 +102,7 @@ export class Running {
   says(pattern) {
     return eventually(() => `${pattern} in\n${this.output}`, () => {
       const found = pattern.exec(this.output)
-      if (!found && (this.child.exitCode !== null || this.child.signalCode !== null)) {
-        throw new Error(`${pattern} was not said:\n${this.output}`)
-      }
+      if (!found && this.hasEnded) throw new Error(`${pattern} was not said:\n${this.output}`)
       return found
     })
   }
@@ -120,11 +123,16 @@ export async function vite(t, root, args = [], env = {}) {
   return server
 }
 
-/** A stranger that listens on a port. */
+/** A stranger that listens on a port, as soon as it can: see `becomes`. */
 export async function stranger(t, address, port) {
   const family = address.includes(':') ? 'AF_INET6' : 'AF_INET'
-  const script = `import signal, socket
-s = socket.create_server(('${address}', ${port}), family=socket.${family})
+  const script = `import signal, socket, time
+while True:
+    try:
+        s = socket.create_server(('${address}', ${port}), family=socket.${family})
+        break
+    except OSError:
+        time.sleep(0.02)
 print('up', flush=True)
 signal.pause()`
   const process = new Running(t, 'python3', ['-c', script])
@@ -160,6 +168,15 @@ export async function eventually(what, ask) {
     if (Date.now() > end) throw new Error(`${typeof what === 'function' ? what() : what} did not happen within ${DEADLINE} ms`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
+}
+
+/** Waits for a verdict: whoever walks through /proc meanwhile keeps a closed socket for a moment. */
+export function becomes(keeper, port, verdict) {
+  let state = null
+  return eventually(() => `${verdict} instead of ${JSON.stringify(state)}`, async () => {
+    state = await keeper.check(port)
+    return state.verdict === verdict && state
+  })
 }
 
 /** The registry of `folder`, as a variable of the environment and opened. */
