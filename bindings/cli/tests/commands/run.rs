@@ -5,8 +5,6 @@ use std::{
     process::{Command, Stdio},
 };
 
-use nix::sys::signal::{SigHandler, Signal};
-
 use crate::support::{
     Home, Ran, Server, answers, finished, free_port, http_server, like, line, listener,
     on_terminal, signal, valid,
@@ -19,16 +17,7 @@ pub fn command(home: &Home, options: &str, words: &[&str]) -> Command {
     let range = range.into_iter().filter(|_| !options.contains("--port"));
     let options = range.chain(options.split_whitespace()).chain(["--"]);
     let words = options.chain(words.iter().copied());
-    let mut command = home.command(["run", "--project", "shop"].into_iter().chain(words));
-    // Whoever runs the tests below `nohup` has it ignored, and so had everything that they start.
-    // SAFETY: `signal` may be called between `fork` and `exec`.
-    unsafe {
-        command.pre_exec(|| {
-            nix::sys::signal::signal(Signal::SIGHUP, SigHandler::SigDfl)?;
-            Ok(())
-        });
-    }
-    command
+    home.command(["run", "--project", "shop"].into_iter().chain(words))
 }
 
 pub fn ran(home: &Home, options: &str, words: &[&str]) -> Ran {

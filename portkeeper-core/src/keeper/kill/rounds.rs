@@ -31,9 +31,10 @@ const QUESTION: Duration = Duration::from_millis(40);
 pub(super) struct Rounds<'a> {
     host: &'a dyn Host,
     port: u16,
-    /// Until then processes are asked, and afterwards forced, until the last deadline.
+    /// Until then processes are asked, and afterwards forced.
     force_from: Instant,
-    deadline: Instant,
+    /// Since they are: until when that may take. On a busy machine a look alone takes seconds.
+    deadline: Option<Instant>,
     victims: Vec<Victim>,
     stop: Stop,
 }
@@ -52,7 +53,7 @@ impl<'a> Rounds<'a> {
             host,
             port,
             force_from,
-            deadline: force_from + LAST_WAIT,
+            deadline: None,
             victims: Vec::new(),
             stop,
         }
@@ -67,16 +68,19 @@ impl<'a> Rounds<'a> {
                 return Ok(());
             }
             let now = Instant::now();
-            if now >= self.deadline {
+            if self.deadline.is_some_and(|deadline| now >= deadline) {
                 return Err(self.failure(living, &listening));
             }
-            let (signal, until) = if now < self.force_from {
-                (Signal::Term, self.force_from)
-            } else {
-                (Signal::Kill, self.deadline)
-            };
             self.take_hold(&listening)?;
-            self.signal(signal)?;
+            let until = if now < self.force_from {
+                self.signal(Signal::Term)?;
+                self.force_from
+            } else {
+                self.signal(Signal::Kill)?;
+                *self
+                    .deadline
+                    .get_or_insert_with(|| Instant::now() + LAST_WAIT)
+            };
             let next_look = until.min(Instant::now() + TICK);
             for victim in &self.victims {
                 self.wait(victim, next_look)?;
