@@ -1,12 +1,15 @@
 //! Places and machines that a registry was not made for: the right answer, or an error that says what is wrong.
 //!
 //! What is tested elsewhere: the umask (`files_are_for_their_user_alone_whatever_the_umask`), links
-//! (`a_link_to_the_file_and_one_to_its_folder_lead_to_one_database`), `hidepid`, pid and network namespaces (`host_owners`, `host_processes`), and
+//! (`a_link_to_the_file_and_one_to_its_folder_lead_to_one_database`), FUSE
+//! (`network_file_system`), `hidepid`, pid and network namespaces (`host_owners`, `host_processes`), and
 //! refused netlink (`without_netlink_the_tables_are_read_as_text`).
 #![cfg(target_os = "linux")]
 
 #[path = "support/apart.rs"]
 mod apart;
+#[path = "support/skipped.rs"]
+mod skipped;
 
 use std::{
     env, fs,
@@ -16,8 +19,9 @@ use std::{
 };
 
 use portkeeper_core::{
-    Error, ErrorKind, Filter, Keeper, Options, PortRequest, ReserveRequest, Strategy, Verdict,
+    Error, ErrorKind, Filter, Keeper, PortRequest, ReserveRequest, Strategy, Verdict,
 };
+use skipped::skipped;
 
 const PORT: u16 = 27_410;
 const STRANGER: u32 = 65_533;
@@ -36,7 +40,7 @@ fn says(mut command: Command, role: &str, path: &Path) -> Option<String> {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.code() == Some(77) {
-        println!("\nSKIPPED {role}: {}", text.trim());
+        skipped(format_args!("{role}: {}", text.trim()));
         return None;
     }
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -76,7 +80,7 @@ fn as_stranger() -> Command {
 fn is_root(test: &str) -> bool {
     let is = rustix::process::geteuid().is_root();
     if !is {
-        println!("\nSKIPPED {test}: it needs another user, and so root");
+        skipped(format_args!("{test}: it needs another user, and so root"));
     }
     is
 }
@@ -96,52 +100,10 @@ fn actor() {
     match role.as_str() {
         "open" => say(told(Keeper::open_at(path))),
         "open the default" => say(told(Keeper::open())),
-        "open all the same" => {
-            let open = || {
-                Options::new()
-                    .path(&path)
-                    .allow_network_file_system(true)
-                    .open()
-            };
-            let keeper = open().unwrap();
-            let request = ReserveRequest::new("shop").adopt(true);
-            keeper.reserve(PORT, request).unwrap();
-            drop(keeper);
-            let rows = open().unwrap().list(Filter::claims()).unwrap();
-            say(rows[0].number);
-        }
         "without /proc" => without_proc(&path),
         "without IPv6" => without_ipv6(&path),
         other => unreachable!("{other}"),
     }
-}
-
-#[test]
-fn a_fuse_file_system_is_refused_without_an_override() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("made/database.db");
-    let mounted = |role: &str, allowed: &str| {
-        let mut command = Command::new("unshare");
-        command
-            .args(["--mount", "python3"])
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/fuse.py"))
-            .arg(folder.path())
-            .env("PORTKEEPER_ALLOW_NETWORK_FILE_SYSTEM", allowed);
-        says(command, role, &path)
-    };
-    let Some(refusal) = mounted("open", "") else {
-        return;
-    };
-    assert!(refusal.starts_with("UNSUPPORTED database "), "{refusal}");
-    for named in [
-        path.to_str().unwrap(),
-        "type fuse",
-        "PORTKEEPER_ALLOW_NETWORK_FILE_SYSTEM=1",
-    ] {
-        assert!(refusal.contains(named), "{refusal}");
-    }
-    assert_eq!(mounted("open", "1").unwrap(), "opened");
-    assert_eq!(mounted("open all the same", "").unwrap(), PORT.to_string());
 }
 
 #[test]

@@ -8,7 +8,8 @@ mod registry;
 use std::fs;
 
 use portkeeper_core::{
-    ErrorKind, ExportRequest, FindingKind, HistoryQuery, ImportRequest, Keeper, Severity, Watch,
+    ErrorKind, ExportRequest, FindingKind, HistoryQuery, ImportRequest, Keeper, ReserveRequest,
+    Severity, Watch,
 };
 use registry::{Registry, content, reserve};
 use rusqlite::Connection;
@@ -211,6 +212,53 @@ fn an_export_can_be_imported_or_is_refused_by_name() {
                 .len(),
             1
         );
+    }
+}
+
+/// A write of the engine keeps what it cannot read, as long as it is the same claim and is given nothing else.
+#[test]
+fn json_that_nothing_here_can_read_stays_with_its_claim() {
+    const TAGS: &str = r#"["web", 7, 1e400]"#;
+    const METADATA: &str = r#"{"a": 1e400}"#;
+    let registry = registry(&format!("tags = '{TAGS}', metadata = '{METADATA}'"));
+    let keeper = &registry.keeper;
+    let stored = || {
+        let sql = "SELECT description, status, tags, metadata FROM ports WHERE number = 22500";
+        let db = Connection::open(keeper.path()).unwrap();
+        let row = db.query_row(sql, (), |row| {
+            Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+        });
+        row.unwrap()
+            .map(|value: Option<String>| value.unwrap_or_default())
+    };
+    let mine = || ReserveRequest::new("mine").adopt(true);
+    keeper.reserve(22_500, mine().description("one")).unwrap();
+    assert_eq!(stored(), ["one", "reserved", TAGS, METADATA]);
+    keeper.reserve(22_500, mine().tag("new")).unwrap();
+    assert_eq!(stored(), ["one", "reserved", r#"["new"]"#, METADATA]);
+    keeper
+        .reserve(22_500, mine().metadata("{}").description("two"))
+        .unwrap();
+    assert_eq!(stored(), ["two", "reserved", r#"["new"]"#, METADATA]);
+    keeper
+        .reserve(22_500, mine().metadata(r#"{"b": 1}"#))
+        .unwrap();
+    assert_eq!(stored(), ["two", "reserved", r#"["new"]"#, r#"{"b":1}"#]);
+
+    // Not with another claim.
+    for project in ["mine", "another"] {
+        let sql = format!(
+            "UPDATE ports SET tags = '{TAGS}', metadata = '{METADATA}' WHERE number = 22500"
+        );
+        Connection::open(keeper.path())
+            .unwrap()
+            .execute_batch(&sql)
+            .unwrap();
+        keeper.release(22_500).unwrap();
+        keeper
+            .reserve(22_500, ReserveRequest::new(project).adopt(true))
+            .unwrap();
+        assert_eq!(stored(), ["", "reserved", "", ""], "{project}");
     }
 }
 

@@ -13,7 +13,8 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use agent::{Agent, serve};
@@ -235,6 +236,48 @@ fn is_bindable(port: u16) -> bool {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
     socket.bind(&address.into()).is_ok()
+}
+
+/// A socket that sets `SO_REUSEADDR`, bound to the port.
+fn sharing(port: u16) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], port)).into())?;
+    Ok(socket)
+}
+
+#[test]
+fn an_exclusive_hold_admits_only_whom_its_holder_lets_in() {
+    let (_folder, keeper, port) = claimed(11_800..=11_899);
+    let is_held = || matches!(keeper.check(port).unwrap().verdict, Verdict::Held { .. });
+    let mut hold = keeper.hold_exclusively(port).unwrap();
+    assert!(sharing(port).is_err() && !is_bindable(port));
+    assert!(is_held());
+    let server = hold.admit(|| sharing(port)).unwrap().unwrap();
+    // Neither beside the server nor in its place.
+    assert!(sharing(port).is_err() && server.listen(1).is_err());
+    assert!(is_held());
+    hold.admit(|| server.listen(1)).unwrap().unwrap();
+
+    // The server's side closes first, and what is left of the connection is no obstacle.
+    let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    drop(server.accept().unwrap());
+    drop((client, server));
+    hold.lend();
+    // Whoever looks at this process keeps its sockets for a moment.
+    eventually(|| hold.take_back());
+    assert!(sharing(port).is_err());
+    assert!(is_held());
+    drop(hold);
+    eventually(|| sharing(port).is_ok());
+}
+
+fn eventually(mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + SOON;
+    while !is_so() {
+        assert!(Instant::now() < end);
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ use portkeeper_core::{
     Keeper, Protocol,
     host::{Earlier, Host, System, Wanted},
 };
-use support::eventually;
+use support::{eventually, skipped};
 
 /// How often each tool looks.
 const LOOKS: usize = 10;
@@ -45,7 +45,7 @@ fn netstat2_sees_the_same() {
 #[test]
 fn ss_sees_the_same() {
     if peers::ss().is_none() {
-        return peers::skipped("ss_sees_the_same: ss (iproute2) is not installed");
+        return skipped("ss_sees_the_same: ss (iproute2) is not installed");
     }
     let ss = Tool {
         name: "ss",
@@ -59,7 +59,7 @@ fn ss_sees_the_same() {
 #[test]
 fn psutil_sees_the_same() {
     let Some(mut process) = Psutil::start() else {
-        return peers::skipped("psutil_sees_the_same: no Python has psutil");
+        return skipped("psutil_sees_the_same: no Python has psutil");
     };
     let psutil = Tool {
         name: "psutil",

@@ -105,6 +105,29 @@ fn a_guard_gives_its_ports_back_although_everything_was_stopped() {
 }
 
 #[test]
+fn what_a_lease_is_asked_for_stops_and_can_be_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("database.db");
+    let keeper = Keeper::open_at(&path).unwrap();
+    let (stopped, _) = stopped_at(&keeper, 1);
+    let request = PortRequest::new("shop").range(20_000..=29_999);
+    let mut lease = stopped.lease(request.strategy(Strategy::Random)).unwrap();
+    let port = lease.port();
+
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let begin = Instant::now();
+    assert_cancelled(lease.set_roles([(port, Some("web"))]), begin);
+    assert_cancelled(lease.give_back(), begin);
+    assert_eq!(lease.ports(), [port]);
+    other.execute_batch("ROLLBACK").unwrap();
+
+    assert_eq!(keeper.get(port).unwrap().unwrap().role(), None);
+    lease.give_back().unwrap();
+    assert_eq!(keeper.get(port).unwrap().unwrap().status.as_str(), "free");
+}
+
+#[test]
 fn waiting_for_a_server_stops() {
     let keeper = Keeper::in_memory().unwrap();
     let request = PortRequest::new("shop").range(20_000..=29_999);

@@ -26,6 +26,7 @@ mod linux {
     use std::{
         env,
         io::{BufRead, BufReader, Read, Write},
+        os::fd::AsRawFd,
         path::{Path, PathBuf},
         process::{Child, Command, Stdio, exit},
         thread,
@@ -57,9 +58,11 @@ mod linux {
             run(scenario);
             println!("test {scenario} ... ok");
         }
-        child_releases_nothing();
-        println!("test child_releases_nothing ... ok");
-        println!("test result: ok. 4 passed; 0 failed;");
+        for how in [Birth::Fork, Birth::PastLibc] {
+            child_releases_nothing(how);
+            println!("test child_releases_nothing, {how:?} ... ok");
+        }
+        println!("test result: ok. 5 passed; 0 failed;");
     }
 
     /// Is in the middle of a transaction, with a child that lives on and has nothing to do with it.
@@ -70,14 +73,12 @@ mod linux {
         if scenario == "fork" {
             db.execute_batch("BEGIN IMMEDIATE").unwrap();
         }
-        let is_child = if scenario == "past-libc" {
-            // SAFETY: this process has one thread.
-            unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) == 0 }
+        let how = if scenario == "past-libc" {
+            Birth::PastLibc
         } else {
-            // SAFETY: this process has one thread.
-            matches!(unsafe { fork() }.unwrap(), ForkResult::Child)
+            Birth::Fork
         };
-        if is_child {
+        if how.is_child() {
             // Until the test closes the pipe.
             std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
             exit(0);
@@ -89,6 +90,29 @@ mod linux {
         std::io::stdout().flush().unwrap();
         loop {
             thread::park();
+        }
+    }
+
+    /// How a child is made: where the C library does not know of it, nothing is done at its birth.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Birth {
+        Fork,
+        PastLibc,
+    }
+
+    impl Birth {
+        /// Makes a child, and tells whether this is it.
+        fn is_child(self) -> bool {
+            match self {
+                // SAFETY: this process has one thread.
+                Self::Fork => matches!(unsafe { fork() }.unwrap(), ForkResult::Child),
+                Self::PastLibc => {
+                    // SAFETY: this process has one thread.
+                    let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+                    assert!(pid >= 0);
+                    pid == 0
+                }
+            }
         }
     }
 
@@ -153,25 +177,24 @@ mod linux {
     }
 
     /// A child that closes what it inherited must not take its parent's locks along.
-    fn child_releases_nothing() {
+    fn child_releases_nothing(how: Birth) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("database.db");
         let keeper = open(&path);
         reserve(&keeper, 1).unwrap();
-        // SAFETY: this process has one thread.
-        match unsafe { fork() }.unwrap() {
-            ForkResult::Child => {
-                // Closes the inherited connection, and its own as the last user that it knows of.
-                let outcome = reserve(&keeper, 2);
-                drop(keeper);
-                exit(i32::from(outcome.is_err()));
-            }
-            ForkResult::Parent { child } => {
-                let status = nix::sys::wait::waitpid(child, None).unwrap();
-                assert_eq!(status, nix::sys::wait::WaitStatus::Exited(child, 0));
-            }
+        if how.is_child() {
+            // Closes the inherited connection, and its own as the last user that it knows of.
+            let outcome = reserve(&keeper, 2);
+            drop(keeper);
+            exit(i32::from(outcome.is_err()));
         }
-        // With its parent's locks gone, the child would have removed the log that the parent writes to.
+        let status = nix::sys::wait::wait().unwrap();
+        assert!(
+            matches!(status, nix::sys::wait::WaitStatus::Exited(_, 0)),
+            "{status:?}"
+        );
+        // An SQLite that finds no lock takes itself for the last user, and removes the log that the parent writes to.
+        assert!(is_locked(&path), "{how:?}");
         assert!(path.with_file_name("database.db-wal").exists());
         reserve(&keeper, 3).unwrap();
         let seen = Command::new("python3")
@@ -183,6 +206,23 @@ mod linux {
             String::from_utf8_lossy(&seen.stdout).trim(),
             "[('change 3',)]"
         );
+    }
+
+    /// Whether somebody reads the database, or keeps it open with a log.
+    fn is_locked(path: &Path) -> bool {
+        let file = std::fs::File::open(path).unwrap();
+        let mut lock = libc::flock {
+            l_type: libc::F_WRLCK as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            // From `PENDING_BYTE` on: SQLite's file format, "locking".
+            l_start: 0x4000_0000,
+            l_len: 512,
+            l_pid: 0,
+        };
+        // SAFETY: the descriptor and the lock are valid for the call.
+        let asked = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &mut lock) };
+        assert_eq!(asked, 0);
+        libc::c_int::from(lock.l_type) != libc::F_UNLCK
     }
 
     fn open(path: &Path) -> Keeper {

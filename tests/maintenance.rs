@@ -173,13 +173,19 @@ fn pruning_goes_by_batches_and_can_be_stopped() {
     );
     assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Cancelled);
     assert_eq!(seen[0], (0, all));
-    assert_eq!(
-        seen[1..],
-        [(250, all - 250), (500, all - 500), (750, all - 750)]
+    let [first, _, last] = seen[1..] else {
+        panic!("{seen:?}");
+    };
+    // How many go at once depends on how long that takes.
+    assert_eq!(first, (250, all - 250));
+    assert!((750..=1_750).contains(&last.0), "{seen:?}");
+    assert!(
+        seen.iter().all(|(done, left)| done + left == all),
+        "{seen:?}"
     );
     assert_eq!(registry.findings(), []);
     let report = keeper.prune(PruneRequest::new(), Watch::none()).unwrap();
-    assert_eq!(report.history, 4254);
+    assert_eq!(report.history, 5_004 - last.0);
 }
 
 #[test]

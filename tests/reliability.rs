@@ -8,6 +8,8 @@
 
 #[path = "reliability/epoch.rs"]
 mod epoch;
+#[path = "support/language.rs"]
+mod language;
 #[path = "reliability/ledger.rs"]
 mod ledger;
 #[path = "reliability/linear.rs"]
@@ -30,7 +32,7 @@ use std::{
 };
 
 use epoch::{Plan, Shown};
-use program::Language;
+use language::Language;
 
 /// Two epochs at once would use the same ports.
 static ALONE: Mutex<()> = Mutex::new(());

@@ -84,7 +84,8 @@ fn a_watch_reads_through_its_keeper_and_a_write_never_waits_for_itself() {
                     Err(error) => {
                         assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}: {error}");
                         assert!(error.to_string().contains("watch"), "{error}");
-                        assert!(begun.elapsed() < Duration::from_secs(2), "{name}");
+                        // Others are waited for much longer, ten seconds.
+                        assert!(begun.elapsed() < Duration::from_secs(8), "{name}");
                         refused += 1;
                     }
                 }

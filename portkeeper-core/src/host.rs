@@ -28,6 +28,8 @@ mod table;
 pub use crate::model::{Earlier, Fate, Known, Probe};
 pub use handle::{Nature, ProcessHandle, Signal};
 pub(crate) use hold::hold;
+#[cfg(target_os = "linux")]
+pub(crate) use hold::hold_exclusively;
 pub use ranges::{ephemeral_ports, reserved_by_kernel};
 pub use system::System;
 

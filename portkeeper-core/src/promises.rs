@@ -15,7 +15,7 @@
 //! | On a full disk a change is whole or not made, and what was acknowledged before stays. | `tests/disk_full.rs: every_acknowledged_claim_survives_a_full_disk`, `tests/disk_full.rs: an_import_is_whole_or_not_at_all` |
 //! | A commit that failed in another way than being busy says that its outcome is unknown. | `portkeeper-core/src/store/tests/busy.rs: a_commit_that_fails_says_that_its_outcome_is_unknown`, `tests/fault_sweep.rs: every_system_call_fails_once` |
 //! | Other code in the process that opens and closes the registry's files, also through a second SQLite, cancels no lock (Linux on x86-64 and 64-bit ARM). | `tests/locks.rs: no_acknowledged_row_is_lost`, `tests/locks.rs: nobody_writes_within_a_transaction`, `tests/locks.rs: everything_at_once_loses_nothing` |
-//! | A registry on a network or FUSE file system is refused, unless it is allowed. | `tests/environment.rs: a_fuse_file_system_is_refused_without_an_override` |
+//! | A registry on a network or FUSE file system is refused, unless it is allowed. | `tests/network_file_system.rs: a_fuse_file_system_is_refused_without_an_override` |
 //! | A file that was replaced, removed or linked while it was open is not written to. | `portkeeper-core/src/store/tests/refuse.rs: a_file_that_is_exchanged_while_open_is_not_written`, `tests/live_file.rs: whatever_befalls_the_open_file_nothing_acknowledged_is_lost` |
 //!
 //! # What two processes may see

@@ -29,43 +29,48 @@
  * Calls
  *   Operations return PK_OK or the code of an error. On failure every output is as it was before the call.
  *   `err`, always last, may be NULL. It is written by every call: NULL on success, else an error that the
- *   caller frees. Nothing is kept per thread. A panic, which would be a defect, arrives as PK_INTERNAL.
- *   Outputs are written at the end of a call. A callback that runs meanwhile uses outputs of its own, not
- *   those of the call that it runs in. Yes and no are 1 and 0 in an int32_t.
+ *   caller frees. What was there before is not read, so that an earlier error must have been freed or kept
+ *   elsewhere. Nothing is kept per thread. A panic, which would be a defect, arrives as PK_INTERNAL.
+ *   Outputs are written at the end of a call. A callback that makes calls of its own while one runs passes
+ *   them other outputs than those of the running call. Yes and no are 1 and 0 in an int32_t.
  *
  * Arguments
- *   NULL is PK_INVALID_INPUT, unless the function's comment says what it means. Texts are UTF-8, end with
- *   NUL, and are copied; text that is not UTF-8 is PK_INVALID_INPUT. Ports are wider than a port, so that a
- *   wrong one is refused by its number. Words such as "random" are texts, and flags are numbers; no enum is
- *   passed by value.
+ *   A pointer that is NULL is refused with PK_INVALID_INPUT, unless the comment of the function or of the
+ *   option says what NULL means. Texts are UTF-8 and end with NUL; others are refused with PK_INVALID_INPUT.
+ *   Arguments are read during the call and need not live longer, unless the comment says so. Ports are int64_t,
+ *   so that 70000 is refused with PK_PORT_INVALID and does not become 4464. What has a few names, such as a
+ *   strategy, is passed as a text ("random"), and flags are numbers; no enum is passed by value.
  *
  * Options
  *   Structs of options begin with their size, which the initialiser sets. Everything else is zero, and zero
- *   and NULL are the defaults:
+ *   and NULL are the defaults. The same in C++:
  *
  *     pk_request_options options = PK_REQUEST_OPTIONS_INIT;
  *     options.strategy = "random";
  *
- *   A program that was compiled with an older header has shorter structs, and is served as before. Options
- *   that the library is too old for are refused with PK_INVALID_INPUT, where they are set. A pointer to
- *   options may be NULL: all defaults.
+ *   A program that was compiled with an older header has shorter structs, and is served as before. One that
+ *   was compiled with a newer header is served as well, as long as what this library does not know is zero;
+ *   where it is not, the call is refused with PK_INVALID_INPUT. A pointer to options may be NULL: all
+ *   defaults.
  *
  * Ownership
  *   What a function writes through a pointer to a pointer belongs to the caller, who frees it exactly once
  *   with the one function that is named pk_<type>_free, which takes NULL as well. Freeing it twice, or using
  *   it after that, is a defect of the caller's that cannot be caught. What functions return directly, such as
  *   `const char *` and `const pk_lease *`, is not to be freed and lives as long as the object that was asked.
- *   Objects are freed in any order.
+ *   Objects are freed in any order; none needs the keeper that it came from.
  *
  * Threads
- *   Every object may be used by several threads at once, but for freeing it. Operations on one keeper run
- *   beside one another. After fork(2) the child may use and free what no other thread was using at that
- *   moment; a lease, hold or bound port is a copy there, whose freeing ends no claim.
+ *   Every function may be called from several threads at once, with the same objects, and needs no lock of
+ *   the caller's. Only freeing an object is for the last one who uses it. Operations on one keeper run beside
+ *   one another. After fork(2) the child may use and free what no other thread was using at that moment; a
+ *   lease, hold or bound port is a copy there, whose freeing ends no claim.
  *
  * Fields
- *   Records have these fields, read with pk_result_int() and pk_result_text(). What is in brackets is
- *   a record itself and, with dots, a list. metadata, details and rows are records too, whose names pk_result_name()
- *   lists. Later versions may add fields.
+ *   Records have these fields, read with pk_result_int() and pk_result_text(). [Type] is a record itself, and
+ *   [Type...] a list; "lease.role" and "listeners.0.address" name what is in them. metadata, details and rows
+ *   are records whose names are not always the same: pk_result_name() lists them. Later versions may add
+ *   fields.
  *
  *   Reservation       number projectName description status pid processName reservedAt lastSeenAt updatedAt
  *                     autoRelease tags [text...] metadata lease [LeaseTerms]
@@ -101,11 +106,13 @@
  *
  *   Times are RFC 3339 in UTC, such as 2026-11-23T14:02:00Z.
  *
- *   Words, to which later versions may add:
+ *   Words, to which later versions may add (owner is that of a Socket):
  *
- *   status    free reserved in-use           action    reserved released in-use killed
- *   protocol  tcp udp                        state     listen bound connected time-wait
- *   owner     (of a Socket) known denied other-namespace none
+ *   status    free reserved in-use
+ *   action    reserved released in-use killed
+ *   protocol  tcp udp
+ *   state     listen bound connected time-wait
+ *   owner     known denied other-namespace none
  *   source    sock-diag proc-net netstat2 other
  *   outcome   added updated unchanged conflict freed
  *   verdict   free reserved held listening bound time-wait outgoing-connection privileged excluded
@@ -150,13 +157,11 @@ int32_t pk_abi_supports(uint32_t version);
 
 /* ---- Codes ----------------------------------------------------------------------------------------------- */
 
-// What a call came to: PK_OK or the number of an error. A number is never reused; a later version may
-// have more of them. pk_code_name() gives the name.
+// What a call came to: PK_OK or the number of an error, one of those below. A number is never reused; a later
+// version may have more of them. pk_code_name() gives the name.
+//
+// These are not the numbers of PK_VERDICT_*, which pk_keeper_check() writes to its output.
 typedef int32_t pk_code;
-
-// What a port is for someone who wants to use it, as pk_keeper_check() tells. A number is never reused; a
-// later version may have more of them.
-typedef int32_t pk_verdict;
 
 // It worked.
 #define PK_OK 0
@@ -204,6 +209,19 @@ typedef int32_t pk_verdict;
 #define PK_INTERNAL 21
 // A callback of the caller's stopped the operation.
 #define PK_CANCELLED 22
+
+// The name of a code, such as "PORT_RESERVED", "OK" for PK_OK, and "UNKNOWN" for a number that is none.
+// Static: never freed.
+//
+// Thread-safe.
+const char *pk_code_name(pk_code code);
+
+/* ---- Verdicts -------------------------------------------------------------------------------------------- */
+
+// What a port is for someone who wants to use it: what pk_keeper_check() writes to its output, and no code of an
+// error. A number is never reused; a later version may have more of them.
+typedef int32_t pk_verdict;
+
 // Neither claimed nor bound.
 #define PK_VERDICT_FREE 0
 // Claimed by a project, and not bound.
@@ -223,18 +241,12 @@ typedef int32_t pk_verdict;
 // The operating system keeps the port back.
 #define PK_VERDICT_EXCLUDED 8
 
-// The name of a code, such as "PORT_RESERVED", "OK" for PK_OK, and "UNKNOWN" for a number that is none.
-// Static: never freed.
-//
-// Thread-safe.
-const char *pk_code_name(pk_code code);
-
 /* ---- Errors ---------------------------------------------------------------------------------------------- */
 
 // Why an operation was refused or failed.
 //
 // Owned by the caller that got it, who frees it with pk_error_free(). It does not change, so that several
-// threads may read it at once. What it returns lives as long as the error.
+// threads may read it at once. The texts of an error live as long as the error.
 typedef struct pk_error pk_error;
 
 // The code that the function returned as well; PK_OK for NULL.
@@ -252,22 +264,22 @@ const char *pk_error_name(const pk_error *error);
 // Thread-safe. What it returns is the object's and lives as long.
 const char *pk_error_message(const pk_error *error);
 
-// The port that the error is about; 0 where there is none.
+// The port that the error is about; 0 where there is none, and for NULL.
 //
 // Thread-safe.
 uint16_t pk_error_port(const pk_error *error);
 
-// The project that stands in the way; NULL where there is none.
+// The project that stands in the way; NULL where there is none, and for NULL.
 //
 // Thread-safe. What it returns is the object's and lives as long.
 const char *pk_error_project(const pk_error *error);
 
-// The process that stands in the way; 0 where there is none.
+// The process that stands in the way; 0 where there is none, and for NULL.
 //
 // Thread-safe.
 int64_t pk_error_pid(const pk_error *error);
 
-// The next higher port that is free, where PK_RESERVE_SUGGEST asked for one; else 0.
+// The next higher port that is free, where PK_RESERVE_SUGGEST asked for one and there is one; else 0.
 //
 // Thread-safe.
 uint16_t pk_error_next_free(const pk_error *error);
@@ -283,10 +295,11 @@ void pk_error_free(pk_error *error);
 //
 // A field is found by its row, from 0, and its name, see "Fields" at the top of this header. A dot goes
 // into a record or, with a number from 0, into a list: "lease.role", "tags.0",
-// "listeners.0.processes.0.pid". Where a row, name or element does not exist, the field is null.
+// "listeners.0.processes.0.pid". A field is null where the row, the name or the element does not exist, and so is
+// every field of a result that is NULL.
 //
 // Owned by the caller that got it, who frees it with pk_result_free(); it depends on no keeper. Several
-// threads may read it at once. Texts that it returns live as long as the result.
+// threads may read it at once. The texts of a result live as long as the result.
 typedef struct pk_result pk_result;
 
 // How many rows there are; 0 for NULL.
@@ -299,8 +312,9 @@ size_t pk_result_count(const pk_result *result);
 // Thread-safe.
 int32_t pk_result_is_null(const pk_result *result, size_t row, const char *name);
 
-// A field as a number: true is 1, a fraction loses what is behind its point, a text is what it says if
-// that is a number. 0 for everything else.
+// A field as a number: true is 1, a fraction is cut to its whole part, a number beyond int64_t is the nearest
+// that fits, and a text is what it says if that is a whole number. 0 for everything else, null among it: ask
+// pk_result_is_null() where that is something else than 0.
 //
 // Thread-safe.
 int64_t pk_result_int(const pk_result *result, size_t row, const char *name);
@@ -311,23 +325,20 @@ int64_t pk_result_int(const pk_result *result, size_t row, const char *name);
 // Thread-safe. What it returns is the object's and lives as long.
 const char *pk_result_text(const pk_result *result, size_t row, const char *name);
 
-// How many elements a field has that is a list, or fields that is a record; 0 for any other.
+// How many elements a list has, or how many fields a record; 0 for a field that is neither.
 //
 // Thread-safe.
 size_t pk_result_length(const pk_result *result, size_t row, const char *name);
 
-// The name of a field of the record at `path`, such as "metadata", from 0 on; NULL behind the last one, and for
-// what is no record. With NULL or "" as path, the row itself. For programs that show whatever there is, and for
-// records whose names are the caller's own.
+// The name of the field with this index, from 0, of the record at `path`, such as "metadata"; NULL behind the
+// last one, and for what is no record. With NULL or "" as `path`, of the row itself. For programs that show
+// whatever there is, and for records whose names are the caller's own.
 //
 // Thread-safe. What it returns is the object's and lives as long.
-const char *pk_result_name(const pk_result *result,
-                           size_t row,
-                           const char *path,
-                           size_t index);
+const char *pk_result_name(const pk_result *result, size_t row, const char *path, size_t index);
 
-// Everything as JSON: an array where the function returns a list, else the record, or "null" where there
-// is none.
+// Everything as JSON: an array where the function that made the result gives a list, else the record, or
+// "null" where there is none, and for NULL.
 //
 // Thread-safe. What it returns is the object's and lives as long.
 const char *pk_result_json(const pk_result *result);
@@ -337,11 +348,11 @@ const char *pk_result_json(const pk_result *result);
 // Not thread-safe: nobody uses the object any more.
 void pk_result_free(pk_result *result);
 
-/* ---- Functions of the caller's --------------------------------------------------------------------------- */
+/* ---- Callbacks: functions of the caller's ---------------------------------------------------------------- */
 
 // Asked by an operation that waits, every 50 ms or more often, on the thread that called the operation.
-// Returns 0 to go on; anything else stops it with PK_CANCELLED. Where several threads use the keeper it is
-// called on each of them, also at once.
+// Returns 0 to go on; anything else stops it with PK_CANCELLED. Where several threads use the keeper, or leases
+// that it gave, it is called on each of them, also at once.
 //
 // It uses no keeper of the same registry, frees nothing that the operation was given, and has outputs of its
 // own. It must not leave by an exception or a longjmp.
@@ -358,20 +369,25 @@ typedef int32_t (*pk_stop_callback)(void *user_data);
 // longjmp.
 typedef int32_t (*pk_progress_callback)(void *user_data, const char *operation, uint64_t done, uint64_t total);
 
-// Takes the next `length` bytes of a text, which live as long as the call and do not end with NUL. Returns 0
-// to go on; anything else ends the operation with PK_CANCELLED.
+// Takes the next `length` bytes of a text, which live as long as the call and do not end with NUL, on the thread
+// that called the operation. Returns 0 to go on; anything else ends the operation with PK_CANCELLED.
 //
-// What a pk_progress_callback may do, and must not, holds here as well.
+// It may do what a pk_progress_callback may, and nothing that it must not.
 typedef int32_t (*pk_write_callback)(void *user_data, const char *bytes, size_t length);
 
 /* ---- Options --------------------------------------------------------------------------------------------- */
 
 // pk_open_options.flags: no file; the registry vanishes with its keeper. For tests.
 #define PK_OPEN_IN_MEMORY 1
+// pk_open_options.flags: the registry may be on a network or FUSE file system, which is PK_UNSUPPORTED
+// otherwise. It may lose what was acknowledged once a second machine, or a program that goes past the
+// mount, uses the same file.
+#define PK_OPEN_ALLOW_NETWORK_FILE_SYSTEM 2
 // pk_reserve_options.flags: claims the port although a process listens there that is neither the caller
 // nor its child.
 #define PK_RESERVE_ADOPT 1
-// pk_reserve_options.flags: a refusal names the next free port. Looking for it costs a probe a port.
+// pk_reserve_options.flags: where the claim is refused, pk_error_next_free() names a free port. Finding it probes
+// one port after the other.
 #define PK_RESERVE_SUGGEST 2
 // pk_request_options.flags: the claims end with this process.
 #define PK_REQUEST_AUTO_RELEASE 1
@@ -381,17 +397,18 @@ typedef int32_t (*pk_write_callback)(void *user_data, const char *bytes, size_t 
 #define PK_IMPORT_SKIP_CONFLICTS 2
 
 // How pk_keeper_open() opens a registry. Begin with PK_OPEN_OPTIONS_INIT.
-typedef struct {
+typedef struct pk_open_options {
     // sizeof(pk_open_options), as the initialiser sets it.
     size_t size;
     // Who the history says did it, 1-200 characters. NULL: the program's name and pid.
     const char *actor;
-    // How durable every write is: "full" or "normal". NULL: claims survive a power cut, and what a scan
-    // finds or a process's end would undo anyway is written without waiting for the disk.
+    // What every write survives once it is acknowledged: with "full" a power cut, with "normal" the end of any
+    // process, while a power cut may lose the newest. NULL: as "full" for claims that last, and as "normal" for what
+    // a scan finds, or the end of a process would undo anyway.
     const char *durability;
     // How long to wait for other writers before PK_DATABASE_BUSY. 0: 10 seconds.
     uint64_t busy_timeout_ms;
-    // PK_OPEN_IN_MEMORY or 0.
+    // PK_OPEN_IN_MEMORY and PK_OPEN_ALLOW_NETWORK_FILE_SYSTEM, or 0.
     uint64_t flags;
 } pk_open_options;
 
@@ -400,12 +417,12 @@ typedef struct {
 
 // What pk_keeper_reserve() claims a port for. What is NULL stays as it is when the project has the port
 // already. Begin with PK_RESERVE_OPTIONS_INIT.
-typedef struct {
+typedef struct pk_reserve_options {
     // sizeof(pk_reserve_options), as the initialiser sets it.
     size_t size;
     // What the port is for, at most 4,000 characters. "" removes the description.
     const char *description;
-    // Labels, at most 100 of 100 characters each. Not NULL with a count of 0 removes them.
+    // Labels, at most 100 of 100 characters each. A pointer that is not NULL removes them with a count of 0.
     const char *const *tags;
     // How many tags there are.
     size_t tags_count;
@@ -420,18 +437,19 @@ typedef struct {
 
 // Which ports pk_keeper_request(), _request_many(), _lease() and _bind() choose. Begin with
 // PK_REQUEST_OPTIONS_INIT.
-typedef struct {
+typedef struct pk_request_options {
     // sizeof(pk_request_options), as the initialiser sets it.
     size_t size;
     // A port for each of these roles, such as "web": who asks for a role again gets the same port.
     const char *const *roles;
     // How many roles there are.
     size_t roles_count;
-    // How many ports. 0: one, or one for each role. pk_keeper_request_many() has a parameter for it.
+    // How many ports, for pk_keeper_lease(). 0: one, or one for each role. pk_keeper_request_many() has a parameter
+    // for it and does not look here; where one port is asked for, it must be 0 or 1.
     size_t count;
     // In which order ports are tried: "lowest", "contiguous", "random" or "stable". NULL: "lowest".
     const char *strategy;
-    // None of these ports.
+    // Ports that are not to be chosen.
     const int64_t *avoid;
     // How many there are to avoid.
     size_t avoid_count;
@@ -443,12 +461,13 @@ typedef struct {
     size_t tags_count;
     // Where pk_keeper_bind() listens, an IPv4 or IPv6 address. NULL: "127.0.0.1".
     const char *address;
-    // The first port that may be chosen. Both ends 0: 3000-9999, without those that the system has plans for;
-    // one end alone is PK_PORT_INVALID.
+    // The first port that may be chosen. Both ends 0: 3000-9999, without those that the system gives to outgoing
+    // connections; one end alone is PK_PORT_INVALID.
     int64_t range_first;
     // The last port that may be chosen.
     int64_t range_last;
-    // The process that the claims end with. 0: none.
+    // The process that the claims end with. 0: none, or this process where PK_REQUEST_AUTO_RELEASE is set and for
+    // leases and bound ports.
     int64_t owner_pid;
     // How long the claims last, in whole seconds, rounded up. 0: for ever.
     uint64_t ttl_ms;
@@ -459,8 +478,8 @@ typedef struct {
 // All defaults.
 #define PK_REQUEST_OPTIONS_INIT { sizeof(pk_request_options), NULL, 0, 0, NULL, NULL, 0, NULL, NULL, 0, NULL, 0, 0, 0, 0, 0 }
 
-// Which rows pk_keeper_list() returns. Begin with PK_LIST_OPTIONS_INIT.
-typedef struct {
+// Which rows pk_keeper_list() gives. Begin with PK_LIST_OPTIONS_INIT.
+typedef struct pk_list_options {
     // sizeof(pk_list_options), as the initialiser sets it.
     size_t size;
     // Only ports in this status: "reserved", "in-use", or "free" for those that were given back.
@@ -478,8 +497,8 @@ typedef struct {
 // All defaults.
 #define PK_LIST_OPTIONS_INIT { sizeof(pk_list_options), NULL, NULL, NULL, 0, 0 }
 
-// Which entries pk_keeper_history() returns. Begin with PK_HISTORY_OPTIONS_INIT.
-typedef struct {
+// Which entries pk_keeper_history() gives. Begin with PK_HISTORY_OPTIONS_INIT.
+typedef struct pk_history_options {
     // sizeof(pk_history_options), as the initialiser sets it.
     size_t size;
     // Only changes of this project's claims.
@@ -494,7 +513,7 @@ typedef struct {
     const char *before_time;
     // The next page: "id" of the same entry. 0 where before_time is NULL.
     int64_t before_id;
-    // At most this many entries. 0: 100. More than 4,294,967,295 are as many.
+    // At most this many entries. 0: 100. A larger number than 4,294,967,295 is taken as that.
     uint64_t limit;
 } pk_history_options;
 
@@ -502,7 +521,7 @@ typedef struct {
 #define PK_HISTORY_OPTIONS_INIT { sizeof(pk_history_options), NULL, NULL, NULL, NULL, NULL, 0, 0 }
 
 // What pk_keeper_export() exports. Begin with PK_EXPORT_OPTIONS_INIT.
-typedef struct {
+typedef struct pk_export_options {
     // sizeof(pk_export_options), as the initialiser sets it.
     size_t size;
     // Only claims of this project.
@@ -515,7 +534,7 @@ typedef struct {
 #define PK_EXPORT_OPTIONS_INIT { sizeof(pk_export_options), NULL, NULL }
 
 // How the pk_keeper_import_*() functions import. Begin with PK_IMPORT_OPTIONS_INIT.
-typedef struct {
+typedef struct pk_import_options {
     // sizeof(pk_import_options), as the initialiser sets it.
     size_t size;
     // What becomes of claims that the document does not have: "merge" leaves them, "replace" ends them.
@@ -536,7 +555,7 @@ typedef struct {
 
 // The registry of this machine's ports. Every process of a user opens the same database.
 //
-// Owned by the caller, who frees it with pk_keeper_free(); what it returned may be used and freed after
+// Owned by the caller that got it, who frees it with pk_keeper_free(); what it gave may be used and freed after
 // that. Several threads may use one keeper at once, but for freeing it. After a fork the child may go on
 // using it.
 typedef struct pk_keeper pk_keeper;
@@ -548,16 +567,22 @@ typedef struct pk_keeper pk_keeper;
 // It reads the environment, which no other thread may change meanwhile.
 //
 // PK_DATABASE_CORRUPT, PK_SCHEMA_MISMATCH and PK_SCHEMA_TOO_NEW mean a file that is no registry or not this
-// version's; it stays as it is.
+// version's; it stays as it is. PK_UNSUPPORTED is one on a file system that may be shared with other machines,
+// unless PK_OPEN_ALLOW_NETWORK_FILE_SYSTEM is set.
 //
 // Thread-safe. Free keeper with pk_keeper_free(), err with pk_error_free().
-pk_code pk_keeper_open(const char *path, const pk_open_options *options, pk_keeper **keeper, pk_error **err);
+pk_code pk_keeper_open(const char *path,
+                       const pk_open_options *options,
+                       pk_keeper **keeper,
+                       pk_error **err);
 
 // Another keeper of the same registry and connection, whose waits `stop` may end: for other writers of a
 // busy database, in pk_keeper_wait_ready(), and for the processes that pk_keeper_kill() ends. What the
 // operation did is undone, but for a signal that a process got already.
 //
-// `stop` and `user_data` must live until the new keeper is freed.
+// `stop` ends the waits of a lease that this keeper gave, too, in pk_lease_set_role() and pk_lease_release();
+// freeing an object is never stopped. `stop` and `user_data` must live until the new keeper and all its leases
+// and bound ports are freed.
 //
 // Thread-safe. Free interruptible with pk_keeper_free(), err with pk_error_free().
 pk_code pk_keeper_interruptible(const pk_keeper *keeper,
@@ -667,8 +692,8 @@ pk_code pk_keeper_request(const pk_keeper *keeper,
                           pk_error **err);
 
 // Claims `count` free ports of the engine's choice: all of them or none. `ports` has room for `count`
-// numbers and gets them in the order of the roles, or of the strategy. Where there are roles, there are as
-// many of them. `options` may be NULL; its `count` is not looked at.
+// numbers and gets them in the order of the roles, or of the strategy. Where the options have roles, `count` is
+// how many. `options` may be NULL; their own count is not looked at.
 //
 // `reservations` may be NULL; else it gets the claims in the same order (a list of Reservation).
 //
@@ -685,9 +710,9 @@ pk_code pk_keeper_request_many(const pk_keeper *keeper,
 
 // Ports that are claimed until the lease is released or freed, or this process ends, however it ends.
 //
-// Owned by the caller, who frees it with pk_lease_free(), unless it is a bound port's; see pk_bound_lease().
-// It does not need the keeper any more. Several threads may use it at once, but for freeing it. In a forked
-// child it is a copy, which ends nothing.
+// Owned by the caller that got it, who frees it with pk_lease_free(), unless it is a bound port's; see
+// pk_bound_lease(). It does not need the keeper any more. Several threads may use it at once, but for freeing it.
+// In a forked child it is a copy, which ends nothing.
 typedef struct pk_lease pk_lease;
 
 // Claims ports as pk_keeper_request_many() does, for as long as the lease lives. `options` may be NULL.
@@ -728,11 +753,12 @@ pk_code pk_lease_set_role(const pk_lease *lease, int64_t port, const char *role,
 // Releases the ports, as freeing the lease does, and tells whether it worked. The lease is there until it
 // is freed; releasing it again does nothing. PK_UNSUPPORTED in a forked child.
 //
-// After another error the lease is what it was: this can be tried again, and freeing the lease tries it once
-// more. What is left then is claimed until this process ends.
+// After another error, PK_CANCELLED among them, the lease is what it was: this can be tried again, and freeing
+// the lease tries it once more. What is left then is claimed until this process ends.
 //
 // Thread-safe. Free err with pk_error_free().
-pk_code pk_lease_release(const pk_lease *lease, pk_error **err);
+pk_code pk_lease_release(const pk_lease *lease,
+                         pk_error **err);
 
 // Releases the ports, unless pk_lease_release() did, and frees the lease. NULL is fine. It may wait for other
 // writers of the registry, and so may freeing holds and bound ports.
@@ -744,9 +770,9 @@ void pk_lease_free(pk_lease *lease);
 
 // A claimed port that is kept bound, without listening, until the hold is freed or this process ends.
 //
-// Owned by the caller, who frees it with pk_hold_free(). It does not need the keeper any more. Several threads
-// may use it at once, but for freeing it. In a forked child it is a copy, whose socket the child closes by
-// freeing it, and which ends nothing else.
+// Owned by the caller that got it, who frees it with pk_hold_free(). It does not need the keeper any more.
+// Several threads may use it at once, but for freeing it. In a forked child it is a copy, whose socket the child
+// closes by freeing it, and which ends nothing else.
 typedef struct pk_hold pk_hold;
 
 // Keeps a claimed port bound without listening: the kernel gives it to nobody who asks for any port, and to
@@ -764,8 +790,8 @@ pk_code pk_keeper_hold(const pk_keeper *keeper, int64_t port, pk_hold **hold, pk
 // Thread-safe. Free err with pk_error_free().
 pk_code pk_hold_lend(const pk_hold *hold, pk_error **err);
 
-// Binds the port again after pk_hold_lend(): `taken` is 1, or 0 where it cannot be had. Beside a server that
-// sets SO_REUSEADDR and does not listen yet, it can.
+// Binds the port again after pk_hold_lend(): `taken` is 1, also when it was never lent, or 0 where somebody
+// else has it now. A server that sets SO_REUSEADDR and does not listen yet is not in the way.
 //
 // Thread-safe. Free err with pk_error_free().
 pk_code pk_hold_take_back(const pk_hold *hold, int32_t *taken, pk_error **err);
@@ -784,8 +810,9 @@ void pk_hold_free(pk_hold *hold);
 
 // A leased port and the socket that listens on it.
 //
-// Owned by the caller, who frees it with pk_bound_free(). It does not need the keeper any more. Several threads
-// may use it at once, but for freeing it.
+// Owned by the caller that got it, who frees it with pk_bound_free(). It does not need the keeper any more.
+// Several threads may use it at once, but for freeing it. In a forked child it is a copy, whose socket the child
+// closes by freeing it, and which ends nothing else.
 typedef struct pk_bound pk_bound;
 
 // Claims one port as pk_keeper_lease() does and listens on it: there is no moment at which the port is the
@@ -803,14 +830,15 @@ pk_code pk_keeper_bind(const pk_keeper *keeper,
 // Thread-safe.
 uint16_t pk_bound_port(const pk_bound *bound);
 
-// The descriptor of the listening socket, which stays the bound port's: do not close it. It is blocking, closed
-// on exec, and good until pk_bound_take_fd() or pk_bound_free(). -1 when it was taken, for NULL, and on platforms without descriptors.
+// The descriptor of the listening socket, which stays the bound port's: do not close it. It is blocking, is
+// closed by exec(3), and is good until pk_bound_free(). -1 when pk_bound_take_fd() has taken it, for NULL, and on
+// platforms without descriptors.
 //
 // Thread-safe.
 int pk_bound_fd(const pk_bound *bound);
 
-// The same descriptor, which is the caller's from now on, who closes it; the claim stays the bound port's.
-// -1 when it was taken before, for NULL, and on platforms without descriptors.
+// The descriptor of pk_bound_fd(), which from now on belongs to the caller, who closes it. The claim stays the
+// bound port's, and ends with it. -1 when it was taken before, for NULL, and on platforms without descriptors.
 //
 // Thread-safe.
 int pk_bound_take_fd(const pk_bound *bound);
@@ -859,7 +887,7 @@ pk_code pk_keeper_holder_at(const pk_keeper *keeper,
                             pk_error **err);
 
 // Claims that were made more than `older_than_ms` ago and are not in use, the oldest first (a list of
-// StaleReservation). Longer than the engine can say is its longest.
+// StaleReservation). An age longer than the engine knows is taken as its longest.
 //
 // Thread-safe. Free rows with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_stale(const pk_keeper *keeper, uint64_t older_than_ms, pk_result **rows, pk_error **err);
@@ -939,7 +967,8 @@ pk_code pk_keeper_kill(const pk_keeper *keeper,
 /* ---- Claims as documents: export, import, and what was kept of them -------------------------------------- */
 
 // The claims of this moment (Document); pk_result_json() of it is the text that pk_keeper_import_json()
-// takes. The registry keeps it as a configuration. `options` may be NULL.
+// takes. The registry keeps the document as a configuration, see pk_keeper_configurations(). `options` may be
+// NULL.
 //
 // Thread-safe. Free document with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_export(const pk_keeper *keeper,
@@ -948,8 +977,10 @@ pk_code pk_keeper_export(const pk_keeper *keeper,
                          pk_error **err);
 
 // Takes the claims of a document, its text as JSON, into the registry: all of them or none. `options` and
-// `progress` may be NULL. PK_PORT_RESERVED when another project has one of the ports, unless
-// PK_IMPORT_SKIP_CONFLICTS is set; PK_IMPORT_INVALID for what is no such document.
+// `progress` may be NULL. Other processes wait with their writes.
+//
+// PK_PORT_RESERVED when another project has one of the ports, unless PK_IMPORT_SKIP_CONFLICTS is set;
+// PK_IMPORT_INVALID for what is no such document.
 //
 // `report` may be NULL; else it gets what became of each port (ImportReport).
 //
@@ -962,7 +993,8 @@ pk_code pk_keeper_import_json(const pk_keeper *keeper,
                               pk_result **report,
                               pk_error **err);
 
-// Imports the document of an earlier export or import again; otherwise as pk_keeper_import_json().
+// Imports the document of an earlier export or import again, by its id in pk_keeper_configurations(); otherwise as
+// pk_keeper_import_json().
 //
 // Thread-safe. Free report with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_import_configuration(const pk_keeper *keeper,
@@ -991,7 +1023,7 @@ pk_code pk_keeper_import_predecessor(const pk_keeper *keeper,
 // Thread-safe. Free rows with pk_result_free(), err with pk_error_free().
 pk_code pk_keeper_configurations(const pk_keeper *keeper, pk_result **rows, pk_error **err);
 
-// One of them with its document (SavedDocument). PK_INVALID_INPUT for an id that does not exist;
+// A kept export or import with its document (SavedDocument). PK_INVALID_INPUT for an id that does not exist;
 // PK_DATABASE_CORRUPT when the document is not the one that was kept.
 //
 // Thread-safe. Free configuration with pk_result_free(), err with pk_error_free().
@@ -1000,10 +1032,13 @@ pk_code pk_keeper_configuration(const pk_keeper *keeper,
                                 pk_result **configuration,
                                 pk_error **err);
 
-// Removes one of them. Claims and history are left alone. PK_INVALID_INPUT for an id that does not exist.
+// Removes a kept export or import. Claims and history are left alone. PK_INVALID_INPUT for an id that does not
+// exist.
 //
 // Thread-safe. Free err with pk_error_free().
-pk_code pk_keeper_remove_configuration(const pk_keeper *keeper, int64_t id, pk_error **err);
+pk_code pk_keeper_remove_configuration(const pk_keeper *keeper,
+                                       int64_t id,
+                                       pk_error **err);
 
 /* ---- Care of the database: backups, damage, size --------------------------------------------------------- */
 
@@ -1012,8 +1047,9 @@ pk_code pk_keeper_remove_configuration(const pk_keeper *keeper, int64_t id, pk_e
 // For pk_keeper_prune(): how long results of scans are kept, usually: 7 days.
 #define PK_SCANS_KEPT_MS 604800000
 
-// Writes a checked, private copy of the registry to the file `path`, while everybody goes on. An earlier backup
-// there is replaced at the end, and stays when this is stopped or fails. `progress` may be NULL.
+// Writes a copy of the registry to the file `path`, checked and readable by the user alone, while everybody goes
+// on. An earlier backup there is replaced at the end, and stays when this is stopped or fails; for any other file
+// there PK_INVALID_INPUT. `progress` may be NULL. Copying the registry's file instead makes broken copies.
 //
 // `report` may be NULL; else it gets what was written (BackupReport).
 //
@@ -1025,8 +1061,11 @@ pk_code pk_keeper_backup(const pk_keeper *keeper,
                          pk_result **report,
                          pk_error **err);
 
-// Brings the claims of a backup, or of a dump, back into the live registry, after a safety backup. No history
-// is deleted. `progress` may be NULL.
+// Brings the claims of a backup, or of a dump, which is the file `path`, back into the live registry, all of them
+// or none. Where that changes anything, the state before is first written to a backup beside the registry, which
+// the report names. No history is deleted. Other processes wait with their writes. `progress` may be NULL.
+//
+// PK_DATABASE_CORRUPT, PK_SCHEMA_MISMATCH and PK_SCHEMA_TOO_NEW for a file that is no sound backup.
 //
 // `report` may be NULL; else it gets what was changed (RestoreReport).
 //
@@ -1049,9 +1088,9 @@ pk_code pk_keeper_dump(const pk_keeper *keeper,
                        void *user_data,
                        pk_error **err);
 
-// Removes history and results of scans that are older than this, usually PK_HISTORY_KEPT_MS and
-// PK_SCANS_KEPT_MS; 0 is no special age. What is kept stays right: of each port the last claim before it
-// is kept, however old. `progress` may be NULL; a prune that it stops has removed the oldest rows.
+// Removes history and results of scans that are older than these ages, usually PK_HISTORY_KEPT_MS and
+// PK_SCANS_KEPT_MS; with 0, all that is older than this moment. What is kept stays right: of each port the last
+// claim before it is kept, however old. `progress` may be NULL; a prune that it stops has removed the oldest rows.
 //
 // `report` may be NULL; else it gets how much was removed (PruneReport).
 //
@@ -1064,7 +1103,8 @@ pk_code pk_keeper_prune(const pk_keeper *keeper,
                         pk_result **report,
                         pk_error **err);
 
-// Writes the database anew without gaps. Other processes wait with their writes. `progress` may be NULL.
+// Writes the database anew without the gaps that a prune leaves. Other processes wait with their writes.
+// `progress` may be NULL.
 //
 // `report` may be NULL; else it gets what was gained (CompactReport).
 //

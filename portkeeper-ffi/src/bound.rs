@@ -18,8 +18,9 @@ use crate::{
 
 /// A leased port and the socket that listens on it.
 ///
-/// Owned by the caller, who frees it with pk_bound_free(). It does not need the keeper any more. Several threads
-/// may use it at once, but for freeing it.
+/// Owned by the caller that got it, who frees it with pk_bound_free(). It does not need the keeper any more.
+/// Several threads may use it at once, but for freeing it. In a forked child it is a copy, whose socket the child
+/// closes by freeing it, and which ends nothing else.
 pub struct pk_bound {
     // Closed before the lease ends, so that nobody is given a port that still listens.
     listener: Mutex<Option<TcpListener>>,
@@ -57,8 +58,9 @@ pub extern "C" fn pk_bound_port(bound: Option<&pk_bound>) -> u16 {
     answer(0, || bound.map_or(0, |bound| bound.lease.port(0)))
 }
 
-/// The descriptor of the listening socket, which stays the bound port's: do not close it. It is blocking, closed
-/// on exec, and good until pk_bound_take_fd() or pk_bound_free(). -1 when it was taken, for NULL, and on platforms without descriptors.
+/// The descriptor of the listening socket, which stays the bound port's: do not close it. It is blocking, is
+/// closed by exec(3), and is good until pk_bound_free(). -1 when pk_bound_take_fd() has taken it, for NULL, and on
+/// platforms without descriptors.
 #[unsafe(no_mangle)]
 pub extern "C" fn pk_bound_fd(bound: Option<&pk_bound>) -> c_int {
     answer(-1, || {
@@ -71,8 +73,8 @@ pub extern "C" fn pk_bound_fd(bound: Option<&pk_bound>) -> c_int {
     })
 }
 
-/// The same descriptor, which is the caller's from now on, who closes it; the claim stays the bound port's.
-/// -1 when it was taken before, for NULL, and on platforms without descriptors.
+/// The descriptor of pk_bound_fd(), which from now on belongs to the caller, who closes it. The claim stays the
+/// bound port's, and ends with it. -1 when it was taken before, for NULL, and on platforms without descriptors.
 #[unsafe(no_mangle)]
 pub extern "C" fn pk_bound_take_fd(bound: Option<&pk_bound>) -> c_int {
     answer(-1, || {

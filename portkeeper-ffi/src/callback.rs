@@ -1,4 +1,4 @@
-//! Functions of the caller's
+//! Callbacks: functions of the caller's
 
 use std::{
     ffi::{CString, c_char, c_void},
@@ -29,17 +29,17 @@ pub type pk_progress_callback = Option<
 >;
 
 /// Asked by an operation that waits, every 50 ms or more often, on the thread that called the operation.
-/// Returns 0 to go on; anything else stops it with PK_CANCELLED. Where several threads use the keeper it is
-/// called on each of them, also at once.
+/// Returns 0 to go on; anything else stops it with PK_CANCELLED. Where several threads use the keeper, or leases
+/// that it gave, it is called on each of them, also at once.
 ///
 /// It uses no keeper of the same registry, frees nothing that the operation was given, and has outputs of its
 /// own. It must not leave by an exception or a longjmp.
 pub type pk_stop_callback = Option<unsafe extern "C" fn(user_data: *mut c_void) -> i32>;
 
-/// Takes the next `length` bytes of a text, which live as long as the call and do not end with NUL. Returns 0
-/// to go on; anything else ends the operation with PK_CANCELLED.
+/// Takes the next `length` bytes of a text, which live as long as the call and do not end with NUL, on the thread
+/// that called the operation. Returns 0 to go on; anything else ends the operation with PK_CANCELLED.
 ///
-/// What a pk_progress_callback may do, and must not, holds here as well.
+/// It may do what a pk_progress_callback may, and nothing that it must not.
 pub type pk_write_callback = Option<
     unsafe extern "C" fn(user_data: *mut c_void, bytes: *const c_char, length: usize) -> i32,
 >;

@@ -20,8 +20,9 @@ pub const PK_HISTORY_KEPT_MS: u64 = 31_536_000_000;
 /// For pk_keeper_prune(): how long results of scans are kept, usually: 7 days.
 pub const PK_SCANS_KEPT_MS: u64 = 604_800_000;
 
-/// Writes a checked, private copy of the registry to the file `path`, while everybody goes on. An earlier backup
-/// there is replaced at the end, and stays when this is stopped or fails. `progress` may be NULL.
+/// Writes a copy of the registry to the file `path`, checked and readable by the user alone, while everybody goes
+/// on. An earlier backup there is replaced at the end, and stays when this is stopped or fails; for any other file
+/// there PK_INVALID_INPUT. `progress` may be NULL. Copying the registry's file instead makes broken copies.
 ///
 /// `report` may be NULL; else it gets what was written (BackupReport).
 #[unsafe(no_mangle)]
@@ -43,8 +44,11 @@ pub unsafe extern "C" fn pk_keeper_backup(
     })
 }
 
-/// Brings the claims of a backup, or of a dump, back into the live registry, after a safety backup. No history
-/// is deleted. `progress` may be NULL.
+/// Brings the claims of a backup, or of a dump, which is the file `path`, back into the live registry, all of them
+/// or none. Where that changes anything, the state before is first written to a backup beside the registry, which
+/// the report names. No history is deleted. Other processes wait with their writes. `progress` may be NULL.
+///
+/// PK_DATABASE_CORRUPT, PK_SCHEMA_MISMATCH and PK_SCHEMA_TOO_NEW for a file that is no sound backup.
 ///
 /// `report` may be NULL; else it gets what was changed (RestoreReport).
 #[unsafe(no_mangle)]
@@ -93,9 +97,9 @@ pub unsafe extern "C" fn pk_keeper_dump(
     })
 }
 
-/// Removes history and results of scans that are older than this, usually PK_HISTORY_KEPT_MS and
-/// PK_SCANS_KEPT_MS; 0 is no special age. What is kept stays right: of each port the last claim before it
-/// is kept, however old. `progress` may be NULL; a prune that it stops has removed the oldest rows.
+/// Removes history and results of scans that are older than these ages, usually PK_HISTORY_KEPT_MS and
+/// PK_SCANS_KEPT_MS; with 0, all that is older than this moment. What is kept stays right: of each port the last
+/// claim before it is kept, however old. `progress` may be NULL; a prune that it stops has removed the oldest rows.
 ///
 /// `report` may be NULL; else it gets how much was removed (PruneReport).
 #[unsafe(no_mangle)]
@@ -118,7 +122,8 @@ pub unsafe extern "C" fn pk_keeper_prune(
     })
 }
 
-/// Writes the database anew without gaps. Other processes wait with their writes. `progress` may be NULL.
+/// Writes the database anew without the gaps that a prune leaves. Other processes wait with their writes.
+/// `progress` may be NULL.
 ///
 /// `report` may be NULL; else it gets what was gained (CompactReport).
 #[unsafe(no_mangle)]

@@ -6,13 +6,14 @@ use portkeeper_core::Release;
 use serde_json::Value;
 
 use crate::{
-    code::{pk_code, pk_verdict},
+    code::pk_code,
     error::pk_error,
     guard::guard,
     input::{given, output, slice, text, text_or_null},
     keeper::pk_keeper,
     options::{limited, pk_reserve_options, read},
     result::pk_result,
+    verdict::pk_verdict,
 };
 
 /// Says what a port is: `verdict` is one of PK_VERDICT_*. A few microseconds for a port that is free. A

@@ -13,7 +13,7 @@ use crate::{
 /// Why an operation was refused or failed.
 ///
 /// Owned by the caller that got it, who frees it with pk_error_free(). It does not change, so that several
-/// threads may read it at once. What it returns lives as long as the error.
+/// threads may read it at once. The texts of an error live as long as the error.
 pub struct pk_error {
     code: pk_code,
     name: CString,
@@ -73,13 +73,13 @@ pub extern "C" fn pk_error_message(error: Option<&pk_error>) -> *const c_char {
     })
 }
 
-/// The port that the error is about; 0 where there is none.
+/// The port that the error is about; 0 where there is none, and for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pk_error_port(error: Option<&pk_error>) -> u16 {
     answer(0, || error.map_or(0, |error| error.port))
 }
 
-/// The project that stands in the way; NULL where there is none.
+/// The project that stands in the way; NULL where there is none, and for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pk_error_project(error: Option<&pk_error>) -> *const c_char {
     answer(std::ptr::null(), || {
@@ -88,13 +88,13 @@ pub extern "C" fn pk_error_project(error: Option<&pk_error>) -> *const c_char {
     })
 }
 
-/// The process that stands in the way; 0 where there is none.
+/// The process that stands in the way; 0 where there is none, and for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pk_error_pid(error: Option<&pk_error>) -> i64 {
     answer(0, || error.map_or(0, |error| error.pid))
 }
 
-/// The next higher port that is free, where PK_RESERVE_SUGGEST asked for one; else 0.
+/// The next higher port that is free, where PK_RESERVE_SUGGEST asked for one and there is one; else 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn pk_error_next_free(error: Option<&pk_error>) -> u16 {
     answer(0, || error.map_or(0, |error| error.next_free))

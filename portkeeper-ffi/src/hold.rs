@@ -14,9 +14,9 @@ use crate::{
 
 /// A claimed port that is kept bound, without listening, until the hold is freed or this process ends.
 ///
-/// Owned by the caller, who frees it with pk_hold_free(). It does not need the keeper any more. Several threads
-/// may use it at once, but for freeing it. In a forked child it is a copy, whose socket the child closes by
-/// freeing it, and which ends nothing else.
+/// Owned by the caller that got it, who frees it with pk_hold_free(). It does not need the keeper any more.
+/// Several threads may use it at once, but for freeing it. In a forked child it is a copy, whose socket the child
+/// closes by freeing it, and which ends nothing else.
 pub struct pk_hold {
     port: u16,
     hold: Mutex<Hold>,
@@ -57,8 +57,8 @@ pub unsafe extern "C" fn pk_hold_lend(hold: Option<&pk_hold>, err: *mut *mut pk_
     })
 }
 
-/// Binds the port again after pk_hold_lend(): `taken` is 1, or 0 where it cannot be had. Beside a server that
-/// sets SO_REUSEADDR and does not listen yet, it can.
+/// Binds the port again after pk_hold_lend(): `taken` is 1, also when it was never lent, or 0 where somebody
+/// else has it now. A server that sets SO_REUSEADDR and does not listen yet is not in the way.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_hold_take_back(
     hold: Option<&pk_hold>,

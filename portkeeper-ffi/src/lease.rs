@@ -20,9 +20,9 @@ use crate::{
 
 /// Ports that are claimed until the lease is released or freed, or this process ends, however it ends.
 ///
-/// Owned by the caller, who frees it with pk_lease_free(), unless it is a bound port's; see pk_bound_lease().
-/// It does not need the keeper any more. Several threads may use it at once, but for freeing it. In a forked
-/// child it is a copy, which ends nothing.
+/// Owned by the caller that got it, who frees it with pk_lease_free(), unless it is a bound port's; see
+/// pk_bound_lease(). It does not need the keeper any more. Several threads may use it at once, but for freeing it.
+/// In a forked child it is a copy, which ends nothing.
 pub struct pk_lease {
     /// `None` when it has been released.
     lease: Mutex<Option<Lease>>,
@@ -138,8 +138,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Releases the ports, as freeing the lease does, and tells whether it worked. The lease is there until it
 /// is freed; releasing it again does nothing. PK_UNSUPPORTED in a forked child.
 ///
-/// After another error the lease is what it was: this can be tried again, and freeing the lease tries it once
-/// more. What is left then is claimed until this process ends.
+/// After another error, PK_CANCELLED among them, the lease is what it was: this can be tried again, and freeing
+/// the lease tries it once more. What is left then is claimed until this process ends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_lease_release(
     lease: Option<&pk_lease>,

@@ -17,6 +17,9 @@
 pub mod version;
 
 pub mod code;
+
+pub mod verdict;
+
 pub mod error;
 pub mod result;
 

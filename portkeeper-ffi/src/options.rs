@@ -15,10 +15,15 @@ pub(crate) use sized::read;
 
 /// pk_open_options.flags: no file; the registry vanishes with its keeper. For tests.
 pub const PK_OPEN_IN_MEMORY: u64 = 1;
+/// pk_open_options.flags: the registry may be on a network or FUSE file system, which is PK_UNSUPPORTED
+/// otherwise. It may lose what was acknowledged once a second machine, or a program that goes past the
+/// mount, uses the same file.
+pub const PK_OPEN_ALLOW_NETWORK_FILE_SYSTEM: u64 = 2;
 /// pk_reserve_options.flags: claims the port although a process listens there that is neither the caller
 /// nor its child.
 pub const PK_RESERVE_ADOPT: u64 = 1;
-/// pk_reserve_options.flags: a refusal names the next free port. Looking for it costs a probe a port.
+/// pk_reserve_options.flags: where the claim is refused, pk_error_next_free() names a free port. Finding it probes
+/// one port after the other.
 pub const PK_RESERVE_SUGGEST: u64 = 2;
 /// pk_request_options.flags: the claims end with this process.
 pub const PK_REQUEST_AUTO_RELEASE: u64 = 1;
@@ -35,12 +40,13 @@ pub struct pk_open_options {
     pub size: usize,
     /// Who the history says did it, 1-200 characters. NULL: the program's name and pid.
     pub actor: *const c_char,
-    /// How durable every write is: "full" or "normal". NULL: claims survive a power cut, and what a scan
-    /// finds or a process's end would undo anyway is written without waiting for the disk.
+    /// What every write survives once it is acknowledged: with "full" a power cut, with "normal" the end of any
+    /// process, while a power cut may lose the newest. NULL: as "full" for claims that last, and as "normal" for what
+    /// a scan finds, or the end of a process would undo anyway.
     pub durability: *const c_char,
     /// How long to wait for other writers before PK_DATABASE_BUSY. 0: 10 seconds.
     pub busy_timeout_ms: u64,
-    /// PK_OPEN_IN_MEMORY or 0.
+    /// PK_OPEN_IN_MEMORY and PK_OPEN_ALLOW_NETWORK_FILE_SYSTEM, or 0.
     pub flags: u64,
 }
 
@@ -53,7 +59,7 @@ pub struct pk_reserve_options {
     pub size: usize,
     /// What the port is for, at most 4,000 characters. "" removes the description.
     pub description: *const c_char,
-    /// Labels, at most 100 of 100 characters each. Not NULL with a count of 0 removes them.
+    /// Labels, at most 100 of 100 characters each. A pointer that is not NULL removes them with a count of 0.
     pub tags: *const *const c_char,
     /// How many tags there are.
     pub tags_count: usize,
@@ -74,11 +80,12 @@ pub struct pk_request_options {
     pub roles: *const *const c_char,
     /// How many roles there are.
     pub roles_count: usize,
-    /// How many ports. 0: one, or one for each role. pk_keeper_request_many() has a parameter for it.
+    /// How many ports, for pk_keeper_lease(). 0: one, or one for each role. pk_keeper_request_many() has a parameter
+    /// for it and does not look here; where one port is asked for, it must be 0 or 1.
     pub count: usize,
     /// In which order ports are tried: "lowest", "contiguous", "random" or "stable". NULL: "lowest".
     pub strategy: *const c_char,
-    /// None of these ports.
+    /// Ports that are not to be chosen.
     pub avoid: *const i64,
     /// How many there are to avoid.
     pub avoid_count: usize,
@@ -90,12 +97,13 @@ pub struct pk_request_options {
     pub tags_count: usize,
     /// Where pk_keeper_bind() listens, an IPv4 or IPv6 address. NULL: "127.0.0.1".
     pub address: *const c_char,
-    /// The first port that may be chosen. Both ends 0: 3000-9999, without those that the system has plans for;
-    /// one end alone is PK_PORT_INVALID.
+    /// The first port that may be chosen. Both ends 0: 3000-9999, without those that the system gives to outgoing
+    /// connections; one end alone is PK_PORT_INVALID.
     pub range_first: i64,
     /// The last port that may be chosen.
     pub range_last: i64,
-    /// The process that the claims end with. 0: none.
+    /// The process that the claims end with. 0: none, or this process where PK_REQUEST_AUTO_RELEASE is set and for
+    /// leases and bound ports.
     pub owner_pid: i64,
     /// How long the claims last, in whole seconds, rounded up. 0: for ever.
     pub ttl_ms: u64,
@@ -103,7 +111,7 @@ pub struct pk_request_options {
     pub flags: u64,
 }
 
-/// Which rows pk_keeper_list() returns. Begin with PK_LIST_OPTIONS_INIT.
+/// Which rows pk_keeper_list() gives. Begin with PK_LIST_OPTIONS_INIT.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct pk_list_options {
@@ -121,7 +129,7 @@ pub struct pk_list_options {
     pub range_last: i64,
 }
 
-/// Which entries pk_keeper_history() returns. Begin with PK_HISTORY_OPTIONS_INIT.
+/// Which entries pk_keeper_history() gives. Begin with PK_HISTORY_OPTIONS_INIT.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct pk_history_options {
@@ -139,7 +147,7 @@ pub struct pk_history_options {
     pub before_time: *const c_char,
     /// The next page: "id" of the same entry. 0 where before_time is NULL.
     pub before_id: i64,
-    /// At most this many entries. 0: 100. More than 4,294,967,295 are as many.
+    /// At most this many entries. 0: 100. A larger number than 4,294,967,295 is taken as that.
     pub limit: u64,
 }
 

@@ -80,7 +80,7 @@ pub unsafe extern "C" fn pk_keeper_holder_at(
 }
 
 /// Claims that were made more than `older_than_ms` ago and are not in use, the oldest first (a list of
-/// StaleReservation). Longer than the engine can say is its longest.
+/// StaleReservation). An age longer than the engine knows is taken as its longest.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_keeper_stale(
     keeper: Option<&pk_keeper>,

@@ -20,10 +20,11 @@ use crate::{
 ///
 /// A field is found by its row, from 0, and its name, see "Fields" at the top of this header. A dot goes
 /// into a record or, with a number from 0, into a list: "lease.role", "tags.0",
-/// "listeners.0.processes.0.pid". Where a row, name or element does not exist, the field is null.
+/// "listeners.0.processes.0.pid". A field is null where the row, the name or the element does not exist, and so is
+/// every field of a result that is NULL.
 ///
 /// Owned by the caller that got it, who frees it with pk_result_free(); it depends on no keeper. Several
-/// threads may read it at once. Texts that it returns live as long as the result.
+/// threads may read it at once. The texts of a result live as long as the result.
 pub struct pk_result {
     rows: Vec<Value>,
     json: OnceLock<CString>,
@@ -107,8 +108,9 @@ pub unsafe extern "C" fn pk_result_is_null(
     })
 }
 
-/// A field as a number: true is 1, a fraction loses what is behind its point, a text is what it says if
-/// that is a number. 0 for everything else.
+/// A field as a number: true is 1, a fraction is cut to its whole part, a number beyond int64_t is the nearest
+/// that fits, and a text is what it says if that is a whole number. 0 for everything else, null among it: ask
+/// pk_result_is_null() where that is something else than 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_result_int(
     result: Option<&pk_result>,
@@ -143,7 +145,7 @@ pub unsafe extern "C" fn pk_result_text(
     })
 }
 
-/// How many elements a field has that is a list, or fields that is a record; 0 for any other.
+/// How many elements a list has, or how many fields a record; 0 for a field that is neither.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_result_length(
     result: Option<&pk_result>,
@@ -159,9 +161,9 @@ pub unsafe extern "C" fn pk_result_length(
     })
 }
 
-/// The name of a field of the record at `path`, such as "metadata", from 0 on; NULL behind the last one, and for
-/// what is no record. With NULL or "" as path, the row itself. For programs that show whatever there is, and for
-/// records whose names are the caller's own.
+/// The name of the field with this index, from 0, of the record at `path`, such as "metadata"; NULL behind the
+/// last one, and for what is no record. With NULL or "" as `path`, of the row itself. For programs that show
+/// whatever there is, and for records whose names are the caller's own.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_result_name(
     result: Option<&pk_result>,
@@ -187,8 +189,8 @@ pub unsafe extern "C" fn pk_result_name(
     })
 }
 
-/// Everything as JSON: an array where the function returns a list, else the record, or "null" where there
-/// is none.
+/// Everything as JSON: an array where the function that made the result gives a list, else the record, or
+/// "null" where there is none, and for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pk_result_json(result: Option<&pk_result>) -> *const c_char {
     answer(c"null".as_ptr(), || {

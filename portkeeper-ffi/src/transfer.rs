@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// The claims of this moment (Document); pk_result_json() of it is the text that pk_keeper_import_json()
-/// takes. The registry keeps it as a configuration. `options` may be NULL.
+/// takes. The registry keeps the document as a configuration, see pk_keeper_configurations(). `options` may be
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_keeper_export(
     keeper: Option<&pk_keeper>,
@@ -38,8 +39,10 @@ pub unsafe extern "C" fn pk_keeper_export(
 }
 
 /// Takes the claims of a document, its text as JSON, into the registry: all of them or none. `options` and
-/// `progress` may be NULL. PK_PORT_RESERVED when another project has one of the ports, unless
-/// PK_IMPORT_SKIP_CONFLICTS is set; PK_IMPORT_INVALID for what is no such document.
+/// `progress` may be NULL. Other processes wait with their writes.
+///
+/// PK_PORT_RESERVED when another project has one of the ports, unless PK_IMPORT_SKIP_CONFLICTS is set;
+/// PK_IMPORT_INVALID for what is no such document.
 ///
 /// `report` may be NULL; else it gets what became of each port (ImportReport).
 #[unsafe(no_mangle)]
@@ -60,7 +63,8 @@ pub unsafe extern "C" fn pk_keeper_import_json(
     })
 }
 
-/// Imports the document of an earlier export or import again; otherwise as pk_keeper_import_json().
+/// Imports the document of an earlier export or import again, by its id in pk_keeper_configurations(); otherwise as
+/// pk_keeper_import_json().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_keeper_import_configuration(
     keeper: Option<&pk_keeper>,
@@ -131,7 +135,7 @@ pub unsafe extern "C" fn pk_keeper_configurations(
     })
 }
 
-/// One of them with its document (SavedDocument). PK_INVALID_INPUT for an id that does not exist;
+/// A kept export or import with its document (SavedDocument). PK_INVALID_INPUT for an id that does not exist;
 /// PK_DATABASE_CORRUPT when the document is not the one that was kept.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_keeper_configuration(
@@ -148,7 +152,8 @@ pub unsafe extern "C" fn pk_keeper_configuration(
     })
 }
 
-/// Removes one of them. Claims and history are left alone. PK_INVALID_INPUT for an id that does not exist.
+/// Removes a kept export or import. Claims and history are left alone. PK_INVALID_INPUT for an id that does not
+/// exist.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_keeper_remove_configuration(
     keeper: Option<&pk_keeper>,

@@ -33,7 +33,9 @@ fn the_header_is_clean() {
         ("g++", "c++", ["-std=c++17", "-std=c++20"]),
     ] {
         if !has(compiler) {
-            skipped(&format!("the_header_is_clean: {compiler} is not installed"));
+            skipped(format_args!(
+                "the_header_is_clean: {compiler} is not installed"
+            ));
             continue;
         }
         let source = folder.path().join("user");
@@ -83,6 +85,37 @@ fn the_example_of_the_readme_runs() {
     command.env("PORTKEEPER_DB_PATH", folder.path().join("registry.db"));
     let text = succeeds(&mut command);
     assert!(text.ends_with(" my-app\n"), "{text}");
+}
+
+/// C++ callers have no compound literals and no designated initialisers, and objects with destructors.
+#[test]
+fn a_program_in_cpp_links_and_runs() {
+    if !has("g++") {
+        skipped("a_program_in_cpp_links_and_runs: g++ is not installed");
+        return;
+    }
+    let library = support::library_folder();
+    for standard in ["-std=c++17", "-std=c++20"] {
+        let program = library.path().join(format!("program{standard}"));
+        let mut command = Command::new("g++");
+        command
+            .args([standard, "-g", "-O1", "-I"])
+            .arg(Path::new(CRATE).join("include"))
+            .args(WARNINGS)
+            .arg(support::c("program.cpp"))
+            .arg("-o")
+            .arg(&program)
+            .arg("-L")
+            .arg(library.path())
+            .arg("-lportkeeper")
+            .arg(format!("-Wl,-rpath,{}", library.path().display()));
+        assert_eq!(succeeds(&mut command), "");
+        let registry = library.path().join(format!("registry{standard}.db"));
+        assert_eq!(
+            succeeds(Command::new(program).arg(registry)),
+            "c++ passed\n"
+        );
+    }
 }
 
 #[test]

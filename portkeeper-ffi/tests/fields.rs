@@ -1,4 +1,5 @@
-//! The fields of records: a field that the engine gains breaks this build until the header names it.
+//! The fields of records: a field that the engine gains breaks this build until the header names it, and the header
+//! names no other.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,7 +11,7 @@ use std::path::Path;
 
 use portkeeper_core as core;
 
-/// The documented fields of a record, as the header lists them.
+/// The documented fields of a record, as the header lists them, without their types in brackets.
 fn documented(record: &str) -> Vec<String> {
     let header =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("include/portkeeper.h"));
@@ -32,6 +33,7 @@ fn documented(record: &str) -> Vec<String> {
     found
         .split_whitespace()
         .skip(1)
+        .filter(|word| !word.starts_with('['))
         .map(str::to_owned)
         .collect()
 }
@@ -46,18 +48,22 @@ fn camel(field: &str) -> String {
     })
 }
 
-/// Takes a record apart with all its fields, which the compiler checks, and compares their names.
+/// Takes a record apart with all its fields, which the compiler checks, and compares their names. After `+` is what
+/// else the header says of it.
 macro_rules! fields {
-    ($record:ident { $($field:ident $(as $name:literal)?),* $(,)? }) => {{
+    ($record:ident { $($field:ident $(as $name:literal)?),* $(,)? } $(+ $more:literal)?) => {{
         #[allow(unused, reason = "it is there to be compiled")]
         fn apart(record: core::$record) {
             let core::$record { $($field),* } = record;
         }
-        let documented = documented(stringify!($record));
-        $(
-            let names = [$($name.to_owned(),)? camel(stringify!($field))];
-            assert!(documented.contains(&names[0]), "{} of {} is not in the header", names[0], stringify!($record));
-        )*
+        let names = [$([$($name.to_owned(),)? camel(stringify!($field))][0].clone()),*];
+        let more: &[&str] = &[$($more)?];
+        let more = more.iter().flat_map(|words| words.split_whitespace()).map(str::to_owned);
+        let mut expected: Vec<String> = names.into_iter().chain(more).collect();
+        let mut documented = documented(stringify!($record));
+        expected.sort_unstable();
+        documented.sort_unstable();
+        assert_eq!(documented, expected, "{}", stringify!($record));
     }};
 }
 
@@ -93,13 +99,16 @@ fn every_field_is_documented() {
         namespace,
         pidfd
     });
-    fields!(StaleReservation { reservation as "Reservation,", days_old });
-    fields!(PortState {
-        port,
-        status,
-        verdict,
-        reservation
-    });
+    fields!(StaleReservation { reservation as "Reservation,", days_old } + "as and");
+    // What the border adds, and the fields of the verdicts.
+    fields!(
+        PortState {
+            port,
+            status,
+            verdict,
+            reservation
+        } + "explanation and by verdict: project since pid listeners sockets connections"
+    );
     fields!(Socket {
         port,
         protocol,
@@ -186,7 +195,7 @@ fn every_field_is_documented() {
         checksum,
         bytes,
     });
-    fields!(SavedDocument { configuration as "Configuration,", verified, document });
+    fields!(SavedDocument { configuration as "Configuration,", verified, document } + "as and");
     fields!(ImportReport {
         ports,
         added,
@@ -239,9 +248,11 @@ fn every_field_is_documented() {
         port,
         message
     });
-    fields!(Project {
-        name,
-        root,
-        worktree
-    });
+    fields!(
+        Project {
+            name,
+            root,
+            worktree
+        } + "id"
+    );
 }

@@ -4,6 +4,9 @@
 
 use std::{env, fmt::Write, fs, path::Path};
 
+use chrono::DateTime;
+use portkeeper_core::{ErrorKind, Verdict};
+
 const HEADER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/include/portkeeper.h");
 
 #[test]
@@ -157,7 +160,7 @@ fn grouped(header: &str) -> String {
             let follows = is_define && name(item).starts_with("PK_");
             is_define = name(item).starts_with("PK_");
             let gap = if follows { "" } else { "\n" };
-            let _ = writeln!(text, "{gap}{}", with_rules(item));
+            let _ = writeln!(text, "{gap}{}", with_tag(&with_rules(item)));
             text += &initialiser(item);
         }
     }
@@ -185,6 +188,13 @@ fn name(item: &str) -> String {
             .and_then(|start| start.rsplit([' ', '*']).next())
     };
     name.unwrap().to_owned()
+}
+
+/// A struct with a name of its own beside that of the type, so that other headers, C++ ones too, can declare it
+/// without this one.
+fn with_tag(item: &str) -> String {
+    let tagged = format!("typedef struct {} {{", name(item));
+    item.replace("typedef struct {", &tagged)
 }
 
 /// A function with what its signature says of ownership and threads.
@@ -244,6 +254,95 @@ fn every_type_has_one_function_that_frees_it() {
             .count(),
         types.len()
     );
+}
+
+/// Whose an object is, and who may use it, is said where it is declared.
+#[test]
+fn every_type_and_callback_says_its_rules() {
+    let header = grouped(&generated());
+    let mut count = 0;
+    for item in header.split("\n\n") {
+        let declaration = item.lines().find(|line| line.starts_with("typedef "));
+        let Some(declaration) = declaration else {
+            continue;
+        };
+        let comment: String = item
+            .lines()
+            .filter_map(|line| line.strip_prefix("//"))
+            .collect();
+        let kind = name(item);
+        if declaration == format!("typedef struct {kind} {kind};") {
+            let freed = format!("Owned by the caller that got it, who frees it with {kind}_free()");
+            assert!(comment.contains(&freed), "whose is {kind}?\n{comment}");
+            assert!(comment.contains("everal threads may"), "{kind}: {comment}");
+        } else if kind.ends_with("_callback") {
+            assert!(comment.contains("on the thread"), "{kind}: {comment}");
+        } else {
+            continue;
+        }
+        count += 1;
+    }
+    assert_eq!(count, 9, "six objects and three callbacks");
+}
+
+/// Numbers that programs were compiled with are those of the engine, for ever.
+#[test]
+fn every_code_and_verdict_has_its_number() {
+    let header = grouped(&generated());
+    let defined = |start: &str| -> Vec<(String, i32)> {
+        let lines = header.lines().filter_map(|line| {
+            let (name, number) = line.strip_prefix("#define PK_")?.split_once(' ')?;
+            Some((name.strip_prefix(start)?.to_owned(), number.parse().ok()?))
+        });
+        lines.collect()
+    };
+    let kinds = ErrorKind::ALL.map(|kind| (kind.name().to_owned(), kind.code()));
+    let section = header
+        .split("/* ---- ")
+        .find(|section| section.starts_with("Codes "))
+        .unwrap();
+    for (name, code) in &kinds {
+        assert!(
+            section.contains(&format!("\n#define PK_{name} {code}\n")),
+            "{name}"
+        );
+    }
+    assert_eq!(section.matches("\n#define ").count(), kinds.len() + 1);
+
+    let verdicts = [
+        Verdict::Free,
+        Verdict::Reserved {
+            project: String::new(),
+            since: DateTime::UNIX_EPOCH,
+        },
+        Verdict::Held {
+            project: String::new(),
+            since: DateTime::UNIX_EPOCH,
+            pid: 1,
+        },
+        Verdict::Listening {
+            project: None,
+            listeners: Vec::new(),
+        },
+        Verdict::Bound {
+            project: None,
+            sockets: Vec::new(),
+        },
+        Verdict::TimeWait { project: None },
+        Verdict::OutgoingConnection {
+            project: None,
+            connections: Vec::new(),
+        },
+        Verdict::Privileged { project: None },
+        Verdict::Excluded { project: None },
+    ];
+    let theirs = verdicts.map(|verdict| {
+        let record = serde_json::to_value(&verdict).unwrap();
+        let word = record["verdict"].as_str().unwrap().replace('-', "_");
+        (word.to_uppercase(), verdict.code())
+    });
+    // That these are all of them, `words` shows.
+    assert_eq!(defined("VERDICT_"), theirs);
 }
 
 fn declares(source: &str, name: &str) -> bool {

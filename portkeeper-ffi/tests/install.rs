@@ -11,7 +11,7 @@ use std::{
     process::Command,
 };
 
-use support::{CRATE, STATIC_LIBRARIES, WARNINGS, built, has, is_full, read, skipped, succeeds};
+use support::{CRATE, STATIC_LIBRARIES, WARNINGS, built, has, is_long, read, skipped, succeeds};
 
 /// Without a network of its own, an example would meet whoever listens on this machine.
 const APART: &str = "ip link set lo up && exec \"$0\" \"$@\"";
@@ -25,7 +25,7 @@ impl Installed {
         let prefix = tempfile::tempdir().unwrap();
         let mut install = Command::new(Path::new(CRATE).join("install.sh"));
         install.arg(prefix.path());
-        if !is_full() {
+        if !is_long() {
             // A release build takes minutes where none was made before.
             install.env("LIBRARIES", built("libportkeeper.so").parent().unwrap());
         }
@@ -44,8 +44,8 @@ impl Installed {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Compiles an example and runs it on a registry of its own.
-    fn run(&self, example: &str, flags: &[String], has_rpath: bool) -> String {
+    /// Compiles an example and runs it.
+    fn run(&self, example: &str, flags: &[String], is_shared: bool) -> String {
         let program = self.path(example);
         let mut compile = Command::new("gcc");
         compile
@@ -59,7 +59,26 @@ impl Installed {
         );
         compile.args(flags).arg("-o").arg(&program);
         succeeds(&mut compile);
-        let registry = self.path(&format!("{example}.db"));
+        self.execute(&program, is_shared)
+    }
+
+    /// Has `make` build the quickstart by what the README says, and runs it.
+    fn make(&self, makefile: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("Makefile"), makefile).unwrap();
+        let source = Path::new(CRATE).join("../examples/quickstart.c");
+        fs::copy(source, folder.path().join("quickstart.c")).unwrap();
+        let flags = format!("CFLAGS=-std=c11 -D_DEFAULT_SOURCE {}", WARNINGS.join(" "));
+        let mut make = Command::new("make");
+        make.arg("quickstart").arg(flags).current_dir(folder.path());
+        make.env("PKG_CONFIG_PATH", self.path("lib/pkgconfig"));
+        succeeds(&mut make);
+        self.execute(&folder.path().join("quickstart"), false)
+    }
+
+    /// Runs an example on a registry of its own; with the library's folder where the program does not know it.
+    fn execute(&self, program: &Path, needs_folder: bool) -> String {
+        let registry = self.path("quickstart.db");
         let mut command = Command::new("unshare");
         command.args(["-rn", "sh", "-c", APART]);
         if Command::new("unshare")
@@ -67,11 +86,11 @@ impl Installed {
             .output()
             .is_ok_and(|output| output.status.success())
         {
-            command.arg(&program);
+            command.arg(program);
         } else {
-            command = Command::new(&program);
+            command = Command::new(program);
         }
-        if has_rpath {
+        if needs_folder {
             command.env("LD_LIBRARY_PATH", self.path("lib"));
         } else {
             command.env_remove("LD_LIBRARY_PATH");
@@ -135,6 +154,26 @@ fn the_installed_library_is_found_and_runs() {
     }
 }
 
+/// What the README tells to write into a Makefile.
+#[test]
+fn the_makefiles_of_the_readme_work() {
+    if !has("pkg-config") || !has("make") {
+        skipped("the_makefiles_of_the_readme_work: pkg-config or make is not installed");
+        return;
+    }
+    let installed = Installed::new();
+    let readme = read(Path::new(CRATE).join("README.md"));
+    let makefiles: Vec<&str> = readme
+        .split("```make\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert_eq!(makefiles.len(), 2, "shared and static");
+    for makefile in makefiles {
+        check_quickstart(&installed.make(makefile));
+    }
+}
+
 /// However the folders are written, files go below DESTDIR and PREFIX, and PREFIX alone is in the file for pkg-config.
 #[test]
 fn folders_are_the_callers() {
@@ -192,7 +231,7 @@ fn folders_are_the_callers() {
 /// What is installed is what was built, wherever cargo puts it.
 #[test]
 fn a_build_for_a_named_target_is_found() {
-    if !is_full() {
+    if !is_long() {
         // It compiles everything once more.
         return;
     }

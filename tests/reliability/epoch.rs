@@ -15,9 +15,10 @@ use portkeeper_core::{Filter, HistoryQuery, Keeper, Watch};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
+    language::Language,
     ledger::{Answer, Call, Ledger, Life, Order, clock},
     port,
-    program::{Language, Start, Worker},
+    program::{self, Start, Worker},
     told,
 };
 
@@ -77,13 +78,13 @@ pub fn run(plan: &Plan, folder: &Path) -> Shown {
     let ledger = Mutex::new(Ledger::default());
     let kills = Mutex::new(BTreeMap::new());
     // Whoever starts in milliseconds is killed more often.
-    let weights: usize = plan.slots.iter().map(|language| language.weight()).sum();
+    let weights: usize = plan.slots.iter().copied().map(program::weight).sum();
     let mut lasting = [Lasting::start(&database, 0), Lasting::start(&database, 1)];
     let doomed = Lasting::start(&database, 2);
     thread::scope(|scope| {
         for (slot, language) in plan.slots.iter().enumerate() {
             let (database, ledger, kills) = (&database, &ledger, &kills);
-            let share = (plan.kills * language.weight()).div_ceil(weights);
+            let share = (plan.kills * program::weight(*language)).div_ceil(weights);
             scope.spawn(move || {
                 for number in 0..share {
                     let (life, calls) = live(plan, slot, number, *language, database);

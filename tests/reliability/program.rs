@@ -14,103 +14,26 @@
 use std::{
     env,
     io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::OnceLock,
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Stdio},
 };
 
 use crate::{
+    language::{Language, Program},
     ledger::{Answer, Order},
-    support::child,
 };
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Language {
-    Rust,
-    Python,
-    Node,
-    C,
-}
+const WORKER: Program = Program {
+    folder: "reliability",
+    name: "worker",
+};
 
-impl Language {
-    pub const ALL: [Self; 4] = [Self::Rust, Self::Python, Self::Node, Self::C];
-
-    /// How a worker in it begins, or why there is none here.
-    fn command(self) -> Result<Command, String> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let workers = root.join("tests/reliability");
-        let found = |path: PathBuf| {
-            if path.exists() {
-                Ok(path)
-            } else {
-                Err(format!("{} is not built", path.display()))
-            }
-        };
-        match self {
-            Self::Rust => Ok(child("worker", "")),
-            Self::Python => {
-                let python = found(root.join("target/python/venv/bin/python"))?;
-                let mut command = Command::new(python);
-                command.arg(workers.join("worker.py"));
-                Ok(command)
-            }
-            Self::Node => {
-                let package = found(root.join("bindings/node/native"))?;
-                let mut command = Command::new("node");
-                command
-                    .arg(workers.join("worker.mjs"))
-                    .arg(package.with_file_name("index.mjs"));
-                Ok(command)
-            }
-            Self::C => {
-                // Beside this program, where the library lies once the workspace's tests are built.
-                let libraries = env::current_exe().unwrap();
-                let library = found(libraries.with_file_name("libportkeeper.a"))?;
-                static BUILT: OnceLock<PathBuf> = OnceLock::new();
-                let built =
-                    BUILT.get_or_init(|| compile(&workers.join("worker.c"), root, &library));
-                Ok(Command::new(built))
-            }
-        }
+/// How often one in it is killed, compared to the others.
+pub fn weight(language: Language) -> usize {
+    match language {
+        Language::Rust | Language::C => 3,
+        Language::Python | Language::Node => 1,
     }
-
-    /// How often it is killed, compared to the others.
-    pub fn weight(self) -> usize {
-        match self {
-            Self::Rust | Self::C => 3,
-            Self::Python | Self::Node => 1,
-        }
-    }
-
-    /// Why it cannot take part, if so.
-    fn missing(self) -> Option<String> {
-        let command = match self.command() {
-            Ok(command) => command,
-            Err(reason) => return Some(reason),
-        };
-        let imports = ["-c", "import portkeeper"];
-        let imported = || Command::new(command.get_program()).args(imports).output();
-        let is_broken =
-            self == Self::Python && !imported().is_ok_and(|probe| probe.status.success());
-        is_broken.then(|| "its portkeeper cannot be imported".to_owned())
-    }
-}
-
-fn compile(source: &Path, root: &Path, library: &Path) -> PathBuf {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reliability-worker");
-    // Another run may be using it.
-    let new = program.with_extension(std::process::id().to_string());
-    let status = Command::new("cc")
-        .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-o"])
-        .args([&new, source, library])
-        .arg("-I")
-        .arg(root.join("portkeeper-ffi/include"))
-        .args(["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"])
-        .status()
-        .unwrap();
-    assert!(status.success(), "{} was not compiled", source.display());
-    std::fs::rename(new, &program).unwrap();
-    program
 }
 
 /// What a worker is started with.
@@ -132,7 +55,7 @@ impl Worker {
     pub fn start(start: &Start<'_>) -> Self {
         let database = start.database.to_str().unwrap();
         let arguments = [database, start.actor, start.durability, start.bug];
-        let mut command = start.language.command().unwrap();
+        let mut command = WORKER.command(start.language).unwrap();
         if start.language == Language::Rust {
             command.env("CHILD", arguments.join("\n"));
         } else {
@@ -202,17 +125,9 @@ impl Worker {
     }
 }
 
-/// Says by name what cannot take part here.
+/// The languages that take part.
 pub fn languages(test: &str) -> Vec<Language> {
-    let mut languages = Language::ALL.to_vec();
-    languages.retain(|language| match language.missing() {
-        None => true,
-        Some(reason) => {
-            let text = format!("\nSKIPPED {test}, {language:?}: {reason}\n");
-            let _ = std::io::stderr().write_all(text.as_bytes());
-            false
-        }
-    });
+    let mut languages = WORKER.languages(test);
     if let Ok(wanted) = env::var("PORTKEEPER_LANGUAGES") {
         languages.retain(|language| wanted.split(',').any(|one| one == format!("{language:?}")));
     }

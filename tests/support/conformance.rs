@@ -298,6 +298,9 @@ fn open(args: &Args<'_>) -> Result<Keeper> {
     if let Some(timeout) = args.duration("busyTimeoutMs") {
         options = options.busy_timeout(timeout);
     }
+    if args.get("allowNetworkFileSystem") == Some(true) {
+        options = options.allow_network_file_system(true);
+    }
     options.open()
 }
 

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use portkeeper_core::{
-    Action, ErrorKind, Process, ProcessIdentity, Reservation, Status, Strategy,
-    host::{Fate, Probe},
-};
+use portkeeper_core::{Action, ErrorKind, ProcessIdentity, Status, Strategy, host::Probe};
 use sha2::{Digest, Sha256};
 
-use super::machine::{Machine, Slot, is_own, pid, time};
+use super::machine::{Machine, is_own, pid};
+
+#[path = "model_row.rs"]
+mod row;
+#[path = "model_sweep.rs"]
+mod sweep;
+
+pub use row::{Entry, Lease, Row, Want};
 
 /// Some of its ports are refused by browsers, and one is kept back by the administrator.
 pub const RANGE: std::ops::RangeInclusive<u16> = 6660..=6672;
@@ -22,69 +26,6 @@ pub struct Registry {
     pub history: BTreeMap<u16, Vec<Entry>>,
     swept: Option<i64>,
     leases: u64,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    pub project: &'static str,
-    pub status: Status,
-    pub description: Option<&'static str>,
-    pub process: Option<Process>,
-    pub reserved_at: i64,
-    pub last_seen_at: Option<i64>,
-    pub updated_at: i64,
-    pub auto_release: bool,
-    pub lease: Option<Lease>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Lease {
-    /// Stands for the random id: equal numbers, equal ids.
-    pub id: u64,
-    pub role: Option<&'static str>,
-    pub owner: Option<ProcessIdentity>,
-    pub expires_at: Option<i64>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
-    pub action: Action,
-    pub project: String,
-    pub at: i64,
-    pub reason: String,
-}
-
-/// A request, also one for a lease.
-#[derive(Debug, Clone)]
-pub struct Want {
-    pub project: &'static str,
-    pub roles: Vec<&'static str>,
-    pub count: usize,
-    pub strategy: Strategy,
-    pub owner: Option<Slot>,
-    pub ttl: Option<i64>,
-    pub avoid: Option<u16>,
-    pub description: Option<&'static str>,
-}
-
-impl Want {
-    /// Whether the claim is to last until somebody releases it.
-    fn is_lasting(&self, owner: Option<&ProcessIdentity>) -> bool {
-        owner.is_none() && self.ttl.is_none()
-    }
-
-    /// A second more than was asked for: the second in which it begins counts in full.
-    fn end(&self, now: i64) -> Option<i64> {
-        self.ttl.map(|ttl| now + ttl + 1)
-    }
-
-    fn slots(&self) -> Vec<Option<&'static str>> {
-        if self.roles.is_empty() {
-            vec![None; self.count]
-        } else {
-            self.roles.iter().copied().map(Some).collect()
-        }
-    }
 }
 
 /// Port, status before, status after.
@@ -380,113 +321,6 @@ impl Registry {
         }
     }
 
-    /// Ends what has ended, on every port or on one.
-    pub fn sweep(&mut self, machine: &Machine, only: Option<u16>) -> Vec<Change> {
-        let mut changes = Vec::new();
-        let ports: Vec<u16> = self.rows.keys().copied().collect();
-        for port in ports {
-            let row = self.rows[&port].clone();
-            let Some(lease) = &row.lease else { continue };
-            if only.is_some_and(|only| only != port) {
-                continue;
-            }
-            let listener = machine.listener(port);
-            let heir = listener.as_ref().map(|socket| socket.processes.first());
-            let to = if lease.expires_at.is_some_and(|end| end <= machine.now) {
-                if !row.auto_release {
-                    self.vacate(port);
-                    continue;
-                }
-                self.free(port, machine.now, "its time was over");
-                Status::Free
-            } else if !lease
-                .owner
-                .as_ref()
-                .is_some_and(|owner| machine.fate(owner) == Fate::Dead)
-            {
-                continue;
-            } else {
-                match heir {
-                    // Who listens cannot be told: nothing ends.
-                    Some(None) => continue,
-                    _ if !row.auto_release => {
-                        self.vacate(port);
-                        if heir.is_some() || row.status != Status::InUse {
-                            continue;
-                        }
-                        self.unused(port, machine.now, "its process ended");
-                        Status::Reserved
-                    }
-                    None => {
-                        self.free(port, machine.now, "its process ended");
-                        Status::Free
-                    }
-                    Some(Some(process)) => {
-                        let id = self.new_lease();
-                        let row = self.rows.get_mut(&port).unwrap();
-                        row.status = Status::InUse;
-                        row.process = Some(process.clone());
-                        row.last_seen_at = Some(machine.now);
-                        row.updated_at = machine.now;
-                        let lease = row.lease.as_mut().unwrap();
-                        lease.id = id;
-                        lease.owner = machine.identity(process.pid).unwrap();
-                        let reason = "its process ended, and another one listens";
-                        self.note(port, Action::InUse, machine.now, reason);
-                        Status::InUse
-                    }
-                }
-            };
-            changes.push((port, row.status, to));
-        }
-        changes
-    }
-
-    /// Brings every claim into the state of its port, except for those that changed since the machine
-    /// was looked at.
-    pub fn scan(&mut self, machine: &Machine, newer: &[u16]) -> Vec<Change> {
-        let mut changes = self.sweep(machine, None);
-        let settled: Vec<u16> = changes.iter().map(|change| change.0).collect();
-        let now = machine.now;
-        for (port, row) in &mut self.rows {
-            let is_settled = settled.contains(port) || newer.contains(port);
-            if row.status == Status::Free || is_settled {
-                continue;
-            }
-            let before = row.status;
-            let reason = match machine.listener(*port) {
-                None if before == Status::Reserved => continue,
-                None => {
-                    row.status = Status::Reserved;
-                    row.process = None;
-                    "listener gone"
-                }
-                Some(socket) => {
-                    row.last_seen_at = Some(now);
-                    let process = socket.processes.first();
-                    let is_news = process.is_some() && row.process.as_ref() != process;
-                    if before == Status::InUse && !is_news {
-                        continue;
-                    }
-                    row.status = Status::InUse;
-                    row.process = process.cloned();
-                    "listener found"
-                }
-            };
-            row.updated_at = now;
-            changes.push((*port, before, row.status));
-            let entry = Entry {
-                action: action(row.status),
-                project: row.project.to_owned(),
-                at: now,
-                reason: reason.to_owned(),
-            };
-            self.history.entry(*port).or_default().push(entry);
-        }
-        changes.sort_unstable_by_key(|change| change.0);
-        changes
-    }
-
     fn free(&mut self, port: u16, now: i64, reason: &str) {
         let row = self.rows.get_mut(&port).unwrap();
         row.status = Status::Free;
@@ -535,64 +369,6 @@ impl Registry {
     fn new_lease(&mut self) -> u64 {
         self.leases += 1;
         self.leases
-    }
-}
-
-impl Row {
-    fn fresh(project: &'static str, description: Option<&'static str>, now: i64) -> Self {
-        Self {
-            project,
-            status: Status::Reserved,
-            description,
-            process: None,
-            reserved_at: now,
-            last_seen_at: None,
-            updated_at: now,
-            auto_release: false,
-            lease: None,
-        }
-    }
-
-    /// Neither a process nor a time ends it from now on.
-    fn make_lasting(&mut self) {
-        self.auto_release = false;
-        if let Some(lease) = &mut self.lease {
-            lease.expires_at = None;
-        }
-    }
-
-    fn owner(&self) -> Option<&ProcessIdentity> {
-        self.lease.as_ref()?.owner.as_ref()
-    }
-
-    /// The row as the engine returns it, with the lease id that `real` has.
-    pub fn reservation(&self, port: u16, real: &Reservation) -> Reservation {
-        let id = real.lease.as_ref().map(|lease| lease.id.clone());
-        Reservation {
-            number: port,
-            project_name: self.project.to_owned(),
-            description: self.description.map(str::to_owned),
-            status: self.status,
-            pid: self.process.as_ref().map(|process| process.pid),
-            process_name: self.process.as_ref().map(|process| process.name.clone()),
-            reserved_at: time(self.reserved_at),
-            last_seen_at: self.last_seen_at.map(time),
-            updated_at: time(self.updated_at),
-            auto_release: self.auto_release,
-            tags: Vec::new(),
-            metadata: serde_json::Map::new(),
-            lease: self
-                .lease
-                .as_ref()
-                .map(|lease| portkeeper_core::LeaseTerms {
-                    id: id.unwrap_or_default(),
-                    role: lease.role.map(str::to_owned),
-                    owner: lease.owner.clone(),
-                    held: false,
-                    borrowed: false,
-                    expires_at: lease.expires_at.map(time),
-                }),
-        }
     }
 }
 

@@ -228,7 +228,8 @@ extern "C" fn fdatasync(fd: c_int) -> c_int {
     sync("fdatasync", libc::SYS_fdatasync, fd)
 }
 
-fn install() {
+/// Puts the hooks in the place of SQLite's calls. What replaces those later goes on through the hooks.
+pub fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: before any connection of this process is used by another thread; each function has the

@@ -65,6 +65,10 @@ pub struct Global {
     /// Answer with one JSON object: {"success":true,"data":…} or {"success":false,"error":…,"code":…}
     #[arg(long, global = true)]
     pub json: bool,
+
+    /// Use a registry on a network or FUSE file system, which may lose what was acknowledged
+    #[arg(long, global = true)]
+    pub allow_network_file_system: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -10,6 +10,7 @@ use crate::{cli::Global, failure::Outcome, interrupt::Interrupt};
 pub struct Context {
     db: Option<PathBuf>,
     json: bool,
+    allow_network_file_system: bool,
 }
 
 impl Context {
@@ -18,6 +19,7 @@ impl Context {
         Self {
             db: global.db,
             json: global.json,
+            allow_network_file_system: global.allow_network_file_system,
         }
     }
 
@@ -28,10 +30,10 @@ impl Context {
 
     /// Opens the registry.
     pub fn keeper(&self) -> Outcome<Keeper> {
-        let options = match &self.db {
-            Some(path) => Options::new().path(path),
-            None => Options::new(),
-        };
+        let mut options = Options::new().allow_network_file_system(self.allow_network_file_system);
+        if let Some(path) = &self.db {
+            options = options.path(path);
+        }
         Ok(options.open()?)
     }
 

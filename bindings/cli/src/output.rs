@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};
 
+pub mod file;
 pub mod json;
 mod page;
 pub mod style;

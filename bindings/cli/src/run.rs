@@ -8,9 +8,13 @@
 mod binds;
 mod claim;
 #[cfg(target_os = "linux")]
+mod filter;
+#[cfg(target_os = "linux")]
 pub mod guard;
 #[cfg(target_os = "linux")]
 mod link;
+#[cfg(target_os = "linux")]
+mod notice;
 #[cfg(target_os = "linux")]
 mod signals;
 #[cfg(target_os = "linux")]
@@ -20,6 +24,6 @@ mod sys;
 #[cfg(target_os = "linux")]
 mod tree;
 
-pub use claim::Claim;
+pub use claim::{Claim, Holding};
 #[cfg(target_os = "linux")]
 pub use supervisor::{Job, supervise};

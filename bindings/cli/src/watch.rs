@@ -101,8 +101,9 @@ impl Screen {
                 frame.push_str("\x1b[K\r\n");
             }
             if shown < lines.len() {
-                let more = output::text::cut("…", width);
-                frame.push_str(&format!("{more} {} more\x1b[K", lines.len() - shown));
+                let more = format!("… {} more", lines.len() - shown);
+                frame.push_str(&output::text::cut(&more, width));
+                frame.push_str("\x1b[K");
             }
             frame.push_str("\x1b[J");
             let mut out = io::stdout().lock();

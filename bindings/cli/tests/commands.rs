@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "commands/ports.rs"]
+mod ports;
+#[path = "../../../tests/support/skipped.rs"]
+mod skipped;
 #[path = "commands/support.rs"]
 mod support;
 
@@ -36,6 +40,8 @@ mod kill;
 mod list;
 #[path = "commands/man.rs"]
 mod man;
+#[path = "commands/network_file_system.rs"]
+mod network_file_system;
 #[path = "commands/permission.rs"]
 mod permission;
 #[path = "commands/projects.rs"]
@@ -54,6 +60,8 @@ mod reserve;
 mod restore;
 #[path = "commands/run.rs"]
 mod run;
+#[path = "commands/run_held.rs"]
+mod run_held;
 #[path = "commands/run_servers.rs"]
 mod run_servers;
 #[path = "commands/scan.rs"]

@@ -99,6 +99,7 @@ impl Opening {
         if let Some(timeout) = args.duration("busyTimeout")? {
             options = options.busy_timeout(timeout);
         }
+        options = options.allow_network_file_system(args.flag("allowNetworkFileSystem")?);
         args.finish("open")?;
         Ok(Self(options))
     }

@@ -82,8 +82,15 @@ test('PORT of the environment is the user\'s choice', async (t) => {
   assert.equal(refused.claimed, false)
   process.env.PORT = '/run/app.sock'
   await assert.rejects(devPort(wish), { code: 'INVALID_INPUT', message: 'PORT "/run/app.sock" is not a port' })
-  process.env.PORT = ''
-  assert.equal((await devPort(wish)).explicit, false)
+  const usual = []
+  for (const none of ['', '0']) {
+    process.env.PORT = none
+    const dev = await devPort(wish)
+    assert.deepEqual([dev.explicit, dev.role], [false, 'web'], 'no choice of one')
+    usual.push(dev.port)
+    await dev.release()
+  }
+  assert.equal(usual[0], usual[1])
 
   // A claim that was made by hand has no role, and is followed as well.
   const [byHand] = await freePorts(1)

@@ -187,6 +187,24 @@ for (const version of [7, 8]) {
     assert.equal((await vite(t, app, ['preview'], env)).port, preview.port)
   })
 
+  test(`Vite ${version}: a port of the user's for HMR is reserved as well`, async (t) => {
+    const base = folder(t)
+    const { env, keeper } = await registry(base)
+    const [free] = await freePorts(1)
+    const socket = version === 7 ? { hmr: { port: free } } : { ws: { port: free } }
+    const app = viteApp(path.join(base, 'shop'), version, {}, { server: socket })
+    const server = await vite(t, app, [], env)
+    const row = await eventually('in use', async () => {
+      const row = await keeper.get(free)
+      return row?.status === 'in-use' && row
+    })
+    assert.deepEqual([row.projectName, row.pid, row.lease.owner.pid], ['vite-app', server.pid, server.pid])
+    assert.equal((await keeper.list()).length, 2)
+    await server.stop('SIGTERM')
+    assert.deepEqual((await keeper.list()).map((claim) => claim.status), ['reserved', 'reserved'])
+    assert.doesNotMatch(server.output, /portkeeper/)
+  })
+
   test(`Vite ${version}: in middleware mode HMR alone has a port`, async (t) => {
     const base = folder(t)
     const { env, keeper } = await registry(base)

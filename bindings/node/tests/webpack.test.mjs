@@ -132,6 +132,39 @@ devServer({ setupExitSignals: false }, { range: ${JSON.stringify(RANGE)} }).then
   assert.equal((await keeper.get(port)).status, 'reserved')
 })
 
+test('a list of configurations: a port for each server, the same by whichever name it is started', async (t) => {
+  const base = folder(t)
+  const list = `const portkeeper = require('portkeeper/webpack')
+const one = (name, devServer) => ({ name, mode: 'development', devtool: false, devServer })
+module.exports = portkeeper(() => [one('tool', false), () => one('shop', {}), Promise.resolve(one('admin', { hot: false }))], { range: ${JSON.stringify(RANGE)} })`
+  for (const [kind, names] of [[KINDS[0], ['shop', 'admin']], [KINDS[1], ['shop']]]) {
+    const at = path.join(base, kind.config)
+    fs.mkdirSync(at)
+    const { env, keeper } = await registry(at)
+    const root = app(path.join(at, 'packed'), kind)
+    fs.writeFileSync(path.join(root, kind.config), list)
+    const start = async (...args) => {
+      const command = [path.join(root, 'node_modules', kind.program), 'serve', ...args]
+      const server = new Running(t, process.execPath, command, { cwd: root, env })
+      const count = args.length > 0 ? 1 : names.length
+      const claims = await eventually(() => `in use\n${server.output}`, async () => {
+        const claims = await keeper.list({ status: 'in-use' })
+        return claims.length === count && claims
+      })
+      // None is kept for a server that does not come.
+      assert.deepEqual((await keeper.list()).filter(({ lease, status }) => status !== 'in-use' && (lease.owner || lease.held)), [])
+      await server.stop('SIGINT')
+      return Object.fromEntries(claims.map((claim) => [claim.lease.role, claim.number]))
+    }
+    const both = await start()
+    assert.deepEqual(Object.keys(both).sort(), names.map((name) => (name === 'shop' ? 'web' : `web-${name}`)).sort())
+    for (const name of names) {
+      const role = name === 'shop' ? 'web' : `web-${name}`
+      assert.deepEqual(await start('--config-name', name), { [role]: both[role] })
+    }
+  }
+})
+
 test('webpack: lists, functions in them, names, and port 0', async (t) => {
   const { default: portkeeper } = await import('portkeeper/webpack')
   const base = folder(t)

@@ -126,7 +126,7 @@ def history(folder: Path) -> list[bool]:
         for number in range(people):
             keeper.reserve(3000 + number, f"project {number}", adopt=True)
         before = questions(keeper)
-        pool = Pool(keeper, "my-tests", (20000, 29999), print)
+        pool = Pool(keeper, "my-tests", (20000, 29999), 2500, print)
         begin = time.perf_counter()
         for number in range(tests):
             port = pool.take(f"test_{number}", "main")

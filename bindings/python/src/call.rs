@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 
 use portkeeper_core::{self as core, Error, Result};
 
-use crate::error::raised;
+use crate::{error::raised, guard};
 
 thread_local! {
     /// What a signal handler or a progress function raised while the engine ran on this thread.
@@ -66,10 +66,17 @@ pub(crate) fn _before_fork(py: Python<'_>) {
     py.detach(core::fork::prepare);
 }
 
-/// Lets the others go on, in the parent and in the child.
+/// Lets the others go on, in the parent.
 #[pyfunction]
-pub(crate) fn _after_fork() {
+pub(crate) fn _after_fork_in_parent() {
     core::fork::resume();
+}
+
+/// Begins the life of a forked child.
+#[pyfunction]
+pub(crate) fn _after_fork_in_child(py: Python<'_>) -> PyResult<()> {
+    core::fork::resume();
+    guard::let_go_of_copies(py)
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

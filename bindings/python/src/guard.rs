@@ -1,21 +1,34 @@
 //! What keeps a claim: leases, holds, and bound ports. Each ends with its `with` block, or when Python lets
 //! go of it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use pyo3::prelude::*;
 
 use portkeeper_core::{self as core, Ready};
 
-use crate::{call::run, error::invalid};
+use crate::{
+    call::run,
+    error::{invalid, raised},
+};
 
 mod bound;
 mod hold;
 mod lease;
 
 pub(crate) use bound::BoundPort;
-pub(crate) use hold::Hold;
+pub(crate) use hold::{Hold, let_go_of_copies};
 pub(crate) use lease::Lease;
+
+/// How long a thread sleeps between two looks at a guard that another one works with.
+const NAP: Duration = Duration::from_millis(1);
 
 /// A guard of the engine until it is taken out, or dropped.
 ///
@@ -24,15 +37,15 @@ pub(crate) use lease::Lease;
 /// GIL held, so that a fork never finds it locked.
 pub(crate) struct Kept<T: Send> {
     state: Mutex<State<T>>,
+    /// How many threads wait for their turn.
+    waiting: AtomicUsize,
     pid: u32,
 }
 
 enum State<T> {
     Here(T),
-    /// Somebody works with it without the GIL; `is_over` when it was released meanwhile.
-    Lent {
-        is_over: bool,
-    },
+    /// A thread works with it, without the GIL.
+    Lent,
     Gone,
 }
 
@@ -40,6 +53,7 @@ impl<T: Send> Kept<T> {
     pub(crate) fn new(guard: T) -> Self {
         Self {
             state: Mutex::new(State::Here(guard)),
+            waiting: AtomicUsize::new(0),
             pid: std::process::id(),
         }
     }
@@ -48,35 +62,43 @@ impl<T: Send> Kept<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the guard, if it is there; must not wait.
-    pub(crate) fn look<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
-        match &*self.lock() {
-            State::Here(guard) => Some(look(guard)),
-            State::Lent { .. } | State::Gone => None,
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(&*self.lock(), State::Gone)
+    }
+
+    /// The guard, once no other thread works with it; `None` when it was released.
+    fn lend(&self, py: Python<'_>) -> PyResult<Option<T>> {
+        let mut place = None;
+        loop {
+            // Who comes anew lets those go first who wait already, as a thread in a loop would never.
+            if place.is_some() || self.waiting.load(Ordering::Relaxed) == 0 {
+                let mut state = self.lock();
+                match std::mem::replace(&mut *state, State::Lent) {
+                    State::Here(guard) => return Ok(Some(guard)),
+                    State::Gone => {
+                        *state = State::Gone;
+                        return Ok(None);
+                    }
+                    // The thread that has it is not in this process.
+                    State::Lent if self.is_copy() => return Err(self.not_ours(py)),
+                    State::Lent => {}
+                }
+            }
+            place.get_or_insert_with(|| Place::new(&self.waiting));
+            py.detach(|| thread::sleep(NAP));
+            py.check_signals()?;
         }
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        matches!(&*self.lock(), State::Gone | State::Lent { is_over: true })
+    /// What becomes of a guard that was lent: it is here again, or `None` gone.
+    fn give_back(&self, guard: Option<T>) {
+        *self.lock() = guard.map_or(State::Gone, State::Here);
     }
 
-    /// The guard, to be ended. Where it is lent, it ends when it comes back.
-    pub(crate) fn take(&self) -> Option<T> {
+    /// The guard of somebody who does not wait for other threads; `None` where one works with it.
+    fn take(&self) -> Option<T> {
         let mut state = self.lock();
         match std::mem::replace(&mut *state, State::Gone) {
-            State::Here(guard) => Some(guard),
-            State::Lent { .. } => {
-                *state = State::Lent { is_over: true };
-                None
-            }
-            State::Gone => None,
-        }
-    }
-
-    /// The guard for a while; `None` where it is lent already, or gone.
-    pub(crate) fn lend(&self) -> Option<T> {
-        let mut state = self.lock();
-        match std::mem::replace(&mut *state, State::Lent { is_over: false }) {
             State::Here(guard) => Some(guard),
             other => {
                 *state = other;
@@ -85,20 +107,30 @@ impl<T: Send> Kept<T> {
         }
     }
 
-    /// Takes a lent guard back, or returns it to be ended.
-    pub(crate) fn give_back(&self, guard: T) -> Option<T> {
-        let mut state = self.lock();
-        if matches!(&*state, State::Lent { is_over: false }) {
-            *state = State::Here(guard);
-            return None;
-        }
-        *state = State::Gone;
-        Some(guard)
-    }
-
     /// Whether this process is a fork of the one that has the claim, and has only a copy of its guard.
     pub(crate) fn is_copy(&self) -> bool {
         self.pid != std::process::id()
+    }
+
+    fn not_ours(&self, py: Python<'_>) -> PyErr {
+        let what = format!("using a claim of process {}", self.pid);
+        raised(py, &core::Error::Unsupported(what))
+    }
+}
+
+/// One of those who wait.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -122,37 +154,45 @@ pub(crate) enum Target<'py> {
 
 impl Target<'_> {
     pub(crate) fn ready(&self, py: Python<'_>) -> PyResult<Ready> {
-        let ready = match self {
-            Self::Lease(lease) => lease.kept().look(|lease| lease.into()),
-            Self::Bound(bound) => bound.kept().look(|lease| lease.into()),
-            Self::Hold(hold) => hold.ready(),
-        };
-        ready.ok_or_else(|| over(py, "target"))
+        match self {
+            Self::Lease(lease) => altered(py, lease.kept(), "target", |lease| Ok((&*lease).into())),
+            Self::Bound(bound) => altered(py, bound.kept(), "target", |lease| Ok((&*lease).into())),
+            Self::Hold(hold) => altered(py, hold.kept(), "target", |hold| {
+                Ok(Ready::port(hold.port()))
+            }),
+        }
     }
 }
 
-fn over(py: Python<'_>, what: &'static str) -> PyErr {
-    invalid(py, what, "", "was released")
-}
-
-/// Works with a guard without the GIL. Where another thread releases it meanwhile, it ends afterwards.
+/// Works with a guard without the GIL, one thread after the other.
 fn altered<T: Send, R: Send>(
     py: Python<'_>,
     kept: &Kept<T>,
     what: &'static str,
     alter: impl FnOnce(&mut T) -> core::Result<R> + Send,
 ) -> PyResult<R> {
-    let mut guard = kept.lend().ok_or_else(|| over(py, what))?;
-    let outcome = run(py, || alter(&mut guard));
-    let ended = kept.give_back(guard);
-    py.detach(|| drop(ended));
-    outcome
+    match kept.lend(py)? {
+        Some(mut guard) => {
+            let outcome = run(py, || alter(&mut guard));
+            kept.give_back(Some(guard));
+            outcome
+        }
+        None if kept.is_copy() => Err(kept.not_ours(py)),
+        None => Err(invalid(py, what, "", "was released")),
+    }
 }
 
-/// Ends a lease, and says when that did not work.
+/// Ends a lease. Where that does not work, the lease is what it was, to be tried again.
 fn released(py: Python<'_>, kept: &Kept<core::Lease>) -> PyResult<()> {
-    match kept.take() {
-        Some(lease) => run(py, || lease.release()),
-        None => Ok(()),
+    let Some(mut lease) = kept.lend(py)? else {
+        return Ok(());
+    };
+    let outcome = run(py, || lease.give_back());
+    if lease.reservations().is_empty() {
+        kept.give_back(None);
+        py.detach(|| drop(lease));
+    } else {
+        kept.give_back(Some(lease));
     }
+    outcome
 }

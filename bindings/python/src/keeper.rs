@@ -59,7 +59,7 @@ impl Keeper {
 #[pymethods]
 impl Keeper {
     #[new]
-    #[pyo3(signature = (path = None, *, in_memory = false, actor = None, durability = None, busy_timeout = None))]
+    #[pyo3(signature = (path = None, *, in_memory = false, actor = None, durability = None, busy_timeout = None, allow_network_file_system = false))]
     fn new(
         py: Python<'_>,
         path: Option<PathBuf>,
@@ -67,8 +67,11 @@ impl Keeper {
         actor: Option<String>,
         durability: Option<&str>,
         busy_timeout: Option<Seconds>,
+        allow_network_file_system: bool,
     ) -> PyResult<Self> {
-        let mut options = Options::new().interruptible(is_interrupted);
+        let mut options = Options::new()
+            .interruptible(is_interrupted)
+            .allow_network_file_system(allow_network_file_system);
         if let Some(path) = path {
             options = options.path(path);
         }

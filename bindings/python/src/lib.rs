@@ -23,7 +23,7 @@ mod watch;
 mod _portkeeper {
     #[pymodule_export]
     use crate::{
-        call::{_after_fork, _before_fork},
+        call::{_after_fork_in_child, _after_fork_in_parent, _before_fork},
         guard::{BoundPort, Hold, Lease},
         keeper::Keeper,
         project::Project,
@@ -64,10 +64,9 @@ fn constants(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let os = module.py().import("os")?;
     if os.hasattr("register_at_fork")? {
         let hooks = PyDict::new(module.py());
-        let after = module.getattr("_after_fork")?;
         hooks.set_item("before", module.getattr("_before_fork")?)?;
-        hooks.set_item("after_in_parent", &after)?;
-        hooks.set_item("after_in_child", after)?;
+        hooks.set_item("after_in_parent", module.getattr("_after_fork_in_parent")?)?;
+        hooks.set_item("after_in_child", module.getattr("_after_fork_in_child")?)?;
         os.call_method("register_at_fork", (), Some(&hooks))?;
     }
     // What is public is said by `portkeeper`.

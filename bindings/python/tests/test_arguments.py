@@ -176,5 +176,13 @@ def test_a_dump_goes_to_a_path_or_a_file(keeper: Keeper, tmp_path: Path) -> None
     assert (tmp_path / "raw.sql").read_bytes() == path.read_bytes()
     with pytest.raises(TypeError), io.StringIO() as text:
         keeper.dump(text)  # type: ignore[arg-type]
-    with pytest.raises(IsADirectoryError):
-        keeper.dump(tmp_path)
+    # What is there stays, and be it the registry.
+    for taken in (path, keeper.path, tmp_path):
+        with pytest.raises(FileExistsError):
+            keeper.dump(taken)
+    assert keeper.verify() == []
+    with pytest.raises(portkeeper.CancelledError):
+        keeper.dump(tmp_path / "stopped.sql", progress=lambda *now: False)
+    assert not (tmp_path / "stopped.sql").exists()
+    with pytest.raises(FileNotFoundError):
+        keeper.dump(tmp_path / "missing" / "dump.sql")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from conftest import PORTS, ROOT
 
 import portkeeper
 from portkeeper import Keeper
@@ -137,7 +137,7 @@ def free_ports(count: int) -> list[int]:
     with Keeper(in_memory=True) as keeper:
         if count == 0:
             return []
-        rows = keeper.request("free", count=count, range=(20000, 29999), strategy="random")
+        rows = keeper.request("free", count=count, range=PORTS, strategy="random")
         return sorted(row.number for row in rows)
 
 

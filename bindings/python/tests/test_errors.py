@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+from conftest import PORTS
 
 import portkeeper
 from portkeeper import Keeper, PortkeeperError, _errors, _portkeeper
@@ -76,7 +77,7 @@ def test_a_panic_is_an_internal_error() -> None:
 def test_a_closed_keeper_says_so(path: Path) -> None:
     keeper = Keeper(path)
     with keeper:
-        lease = keeper.lease("tests", range=(20000, 29999), strategy="random")
+        lease = keeper.lease("tests", range=PORTS, strategy="random")
     keeper.close()
     with pytest.raises(portkeeper.InvalidInputError, match="is closed"):
         keeper.summary()

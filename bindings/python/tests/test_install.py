@@ -9,7 +9,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import PORTS, ROOT
 
 FOLDER = ROOT / "bindings" / "python"
 # The debug profile is as good for this, and built already.
@@ -20,6 +20,7 @@ import socket, sys, threading, multiprocessing, pickle
 from datetime import datetime, timezone
 import portkeeper
 
+ports = int(sys.argv[2]), int(sys.argv[3])
 with portkeeper.Keeper(sys.argv[1]) as keeper:
     row = keeper.reserve(21000, "shop", tags=["a"], metadata={"a": [1]}, adopt=True)
     assert pickle.loads(pickle.dumps(row)) == row
@@ -28,10 +29,10 @@ with portkeeper.Keeper(sys.argv[1]) as keeper:
         keeper.reserve(21000, "blog")
     except portkeeper.PortReservedError as error:
         assert pickle.loads(pickle.dumps(error)).project == "shop"
-    with keeper.bind("tests", range=(20000, 29999), strategy="random") as bound:
+    with keeper.bind("tests", range=ports, strategy="random") as bound:
         assert isinstance(bound.socket, socket.socket)
         keeper.wait_ready(bound)
-    with keeper.lease("tests", range=(20000, 29999)):
+    with keeper.lease("tests", range=ports):
         threads = [threading.Thread(target=keeper.scan) for _ in range(4)]
         [thread.start() for thread in threads], [thread.join() for thread in threads]
     keeper.release(21000)
@@ -59,7 +60,7 @@ def run(*command: object, **environment: str) -> str:
 def test_the_folder_installs_alone(tmp_path: Path) -> None:
     python = fresh(tmp_path / "venv")
     run(python, "-m", "pip", "install", "--quiet", *DEBUG, FOLDER)
-    printed = run(python, "-c", SMOKE, tmp_path / "x.db")
+    printed = run(python, "-c", SMOKE, tmp_path / "x.db", *PORTS)
     assert str(tmp_path / "venv") in printed
     # Types come along, the plugin is on, and nothing else is needed.
     assert sorted(file.name for file in Path(printed.split()[-1]).parent.iterdir()) == [
@@ -84,9 +85,10 @@ def test_the_source_archive_installs(tmp_path: Path) -> None:
     (archive,) = tmp_path.glob("*.tar.gz")
     assert archive.name == "portkeeper_engine-0.1.0.tar.gz"
     python = fresh(tmp_path / "venv")
-    target = ROOT / "target" / "python" / "sdist"
+    # What it depends on is the same, and built already.
+    target = ROOT / "target"
     run(python, "-m", "pip", "install", "--quiet", *DEBUG, archive, CARGO_TARGET_DIR=str(target))
-    assert str(tmp_path / "venv") in run(python, "-c", SMOKE, tmp_path / "x.db")
+    assert str(tmp_path / "venv") in run(python, "-c", SMOKE, tmp_path / "x.db", *PORTS)
 
 
 def other_pythons() -> list[Path]:
@@ -109,4 +111,4 @@ def test_one_build_serves_every_python(tmp_path: Path) -> None:
     for python in pythons:
         # Nothing of this Python's, and no compiled files beside the sources.
         environment = {"PYTHONPATH": str(FOLDER / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
-        print(run(python, "-c", SMOKE, tmp_path / "x.db", **environment).strip())
+        print(run(python, "-c", SMOKE, tmp_path / "x.db", *PORTS, **environment).strip())

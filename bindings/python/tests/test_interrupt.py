@@ -6,17 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PORTS
+from conftest import LOCK, PORTS, busy
 
 from portkeeper import Keeper
 
 PROGRAM = """
 import signal, sqlite3, sys, time
 import portkeeper
-path, ports, wait = sys.argv[1], (20000, 29999), sys.argv[2]
+path, wait = sys.argv[1], sys.argv[2]
 keeper = portkeeper.Keeper(path, busy_timeout=600) if wait != "open" else None
 number = int(sys.argv[3])
 
@@ -42,15 +43,6 @@ except BaseException as error:
 if wait == "busy":
     sys.stdin.readline()
     print(keeper.get(number), flush=True)
-"""
-
-# Holds the database locked, without the copy of SQLite that the tests use.
-LOCK = """
-import sqlite3, sys
-db = sqlite3.connect(sys.argv[1], isolation_level=None)
-db.execute(sys.argv[2])
-print("locked", flush=True)
-sys.stdin.readline()
 """
 
 # Ignores SIGTERM and listens.
@@ -146,22 +138,47 @@ def test_a_wait_ends_within_a_fifth_of_a_second(tmp_path: Path, port: int, wait:
     raise AssertionError(f"interrupted after {times} seconds")
 
 
-def test_an_exception_of_a_signal_handler_comes_through(path: Path) -> None:
-    class Alarm(Exception):
-        pass
+class Alarm(Exception):
+    pass
+
+
+During = Callable[..., None]
+
+
+@pytest.fixture
+def alarm_during() -> Iterator[During]:
+    """Calls a function, and has a signal handler raise `Alarm` a moment later."""
 
     def ring(*_: object) -> None:
         raise Alarm
 
+    def during(function: Callable[..., object], *arguments: object, **options: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        function(*arguments, **options)
+
     before = signal.signal(signal.SIGALRM, ring)
-    try:
-        with Keeper(path) as keeper, keeper.lease("tests", range=PORTS) as lease:
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
+    yield during
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_an_exception_of_a_signal_handler_comes_through(path: Path, alarm_during: During) -> None:
+    with Keeper(path) as keeper, keeper.lease("tests", range=PORTS) as lease:
+        with pytest.raises(Alarm):
+            alarm_during(keeper.wait_ready, lease, timeout=600)
+        # The next call is not disturbed by it.
+        with pytest.raises(TimeoutError):
+            keeper.wait_ready(lease, timeout=0.05)
+
+
+def test_what_a_lease_is_asked_for_is_interrupted_and_can_be_asked_again(path: Path, alarm_during: During) -> None:
+    with Keeper(path, busy_timeout=600) as keeper:
+        lease = keeper.lease("tests", range=PORTS)
+        with busy(path):
             with pytest.raises(Alarm):
-                keeper.wait_ready(lease, timeout=600)
-            # The next call is not disturbed by it.
-            with pytest.raises(TimeoutError):
-                keeper.wait_ready(lease, timeout=0.05)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+                alarm_during(lease.set_roles, {lease.port: "web"})
+            with pytest.raises(Alarm):
+                alarm_during(lease.release)
+        assert [(row.number, row.role) for row in keeper.list()] == [(lease.port, None)]
+        lease.release()
+        assert keeper.list() == []

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from conftest import PORTS
 
 import portkeeper
 from portkeeper import Keeper
@@ -43,8 +44,8 @@ WORK: dict[str, tuple[int, Callable[[Keeper], object]]] = {
     "history": (CALLS, lambda keeper: keeper.history(20000, since=NOW.replace(year=2020), limit=2)[0].details),
     "holder_at": (CALLS, lambda keeper: keeper.holder_at(20000, NOW)),
     "progress": (CALLS // 100, lambda keeper: keeper.verify(progress=lambda *now: None)),
-    "lease": (CALLS // 20, lambda keeper: keeper.lease("tests", range=(21000, 21009)).release()),
-    "bind": (CALLS // 50, lambda keeper: keeper.bind("tests", range=(21000, 21009)).release()),
+    "lease": (CALLS // 20, lambda keeper: keeper.lease("tests", range=PORTS).release()),
+    "bind": (CALLS // 50, lambda keeper: keeper.bind("tests", range=PORTS).release()),
     "open": (CALLS // 100, lambda keeper: Keeper(keeper.path).close()),
 }
 

@@ -9,14 +9,6 @@ import pytest
 from portkeeper import Keeper
 
 
-@pytest.fixture
-def registry(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = pytester.path / "user.db"
-    monkeypatch.setenv("PORTKEEPER_DB_PATH", str(path))
-    pytester.makeini("[pytest]\nportkeeper_range = 20000-29999\n")
-    return path
-
-
 def test_pytest_httpserver(pytester: pytest.Pytester, registry: Path) -> None:
     pytester.makeconftest(
         """

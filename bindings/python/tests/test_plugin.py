@@ -1,41 +1,19 @@
-"""The pytest plugin, in pytest runs of its own."""
+"""The pytest plugin, in pytest runs of its own: its fixtures, options and reports."""
 
 from __future__ import annotations
 
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from conftest import INI, LOCK, PORTS, assert_empty, run, until
 
 from portkeeper import Keeper
-
-INI = "[pytest]\nportkeeper_range = 20000-29999\n"
-
-
-@pytest.fixture
-def registry(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The user's registry of the runs."""
-    path = pytester.path / "user.db"
-    monkeypatch.setenv("PORTKEEPER_DB_PATH", str(path))
-    pytester.makeini(INI)
-    return path
-
-
-def run(pytester: pytest.Pytester, source: str, *arguments: str) -> pytest.RunResult:
-    pytester.makepyfile(test_it=source)
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
-
-
-def assert_empty(registry: Path) -> None:
-    with Keeper(registry) as keeper:
-        assert keeper.list() == []
-        assert keeper.verify() == []
 
 
 def test_a_run_that_needs_no_port_knows_nothing_of_it(pytester: pytest.Pytester, registry: Path) -> None:
@@ -117,45 +95,6 @@ def test_the_sessions_port_stays(session_port, session_port_factory, port_factor
     assert_empty(registry)
 
 
-def test_thousands_of_tests_write_a_handful_of_entries(pytester: pytest.Pytester, registry: Path) -> None:
-    source = """
-import pytest
-@pytest.mark.parametrize("number", range(2000))
-def test_it(port, number): pass
-"""
-    result = run(pytester, source, "--portkeeper-report", "-q")
-    result.assert_outcomes(passed=2000)
-    result.stdout.fnmatch_lines(["main: 2000 ports for 2000 tests, 1 leased, 2 history entries"])
-    with Keeper(registry) as keeper:
-        assert len(keeper.history()) == 2
-
-
-def test_a_port_that_still_listens_is_nobodys(pytester: pytest.Pytester, registry: Path) -> None:
-    source = """
-import socket, subprocess, sys
-import pytest
-left = []
-
-@pytest.mark.parametrize("step", range(6))
-def test_it(port, wait_ready, step):
-    with pytest.raises(OSError): socket.create_connection(("127.0.0.1", port))
-    assert port not in [number for number, _ in left]
-    if step % 2:
-        server = socket.create_server(("0.0.0.0", port), backlog=1)
-        left.append((port, server))
-    else:
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        udp.bind(("127.0.0.1", port))
-        left.append((port, udp))
-"""
-    result = run(pytester, source, "--portkeeper-report")
-    result.assert_outcomes(passed=6)
-    text = result.stdout.str()
-    for step in range(6):
-        assert re.search(rf"^\d+  left behind by test_it.py::test_it\[{step}\]: .*listening on", text, re.M), text
-
-
 def test_a_failing_test_says_who_has_its_ports(pytester: pytest.Pytester, registry: Path) -> None:
     source = """
 import socket, subprocess, sys
@@ -184,16 +123,23 @@ def broken_later(port):
 def test_teardown(broken_later): pass
 def test_without(): assert False
 def test_passes(port): pass
+def test_closed(port):
+    with socket.create_server(("127.0.0.1", port)) as server:
+        client = socket.create_connection(("127.0.0.1", port))
+        accepted, _ = server.accept()
+        accepted.close(); client.recv(1); client.close()
+    assert False
 """
     result = run(pytester, source)
-    result.assert_outcomes(failed=2, passed=2, errors=2)
+    result.assert_outcomes(failed=3, passed=2, errors=2)
     text = result.stdout.str()
-    assert text.count("- ports -") == 3
+    assert text.count("- ports -") == 4
     assert re.search(r"^\d+  port: python\S* \(pid \d+\) listening on 127.0.0.1 \(tcp\)$", text, re.M), text
     assert re.search(r"^\d+  database: nobody listens$", text, re.M)
     assert re.search(r"^\d+  session_port: nobody listens$", text, re.M)
+    assert re.search(r"^\d+  port: nobody listens, but closed connections keep it from servers", text, re.M), text
     parallel = run(pytester, source, "-n", "2")
-    assert parallel.stdout.str().count("- ports -") == 3
+    assert parallel.stdout.str().count("- ports -") == 4
 
 
 def test_the_wrong_listener_is_named(pytester: pytest.Pytester, registry: Path) -> None:
@@ -232,12 +178,13 @@ def test_nobody(port, wait_ready):
 def test_options_of_the_command_line_go_before_those_of_the_file(pytester: pytest.Pytester, registry: Path) -> None:
     source = """
 def test_it(port, port_keeper, pytestconfig):
-    assert 24000 <= port <= 24099
+    assert FIRST <= port <= FIRST + 99
     assert port_keeper.path == (pytestconfig.rootpath / "other.db").resolve()
     assert port_keeper.get(port).project_name == "of-the-file"
 """
+    source = source.replace("FIRST", str(PORTS[0]))
     pytester.makeini(INI + "portkeeper_database = ini.db\nportkeeper_project = of-the-file\n")
-    options = ["--portkeeper-range=24000-24099", "--portkeeper-database", "other.db"]
+    options = [f"--portkeeper-range={PORTS[0]}-{PORTS[0] + 99}", "--portkeeper-database", "other.db"]
     run(pytester, source, *options).assert_outcomes(passed=1)
     run(pytester, source, *options, "-n", "1").assert_outcomes(passed=1)
     assert not registry.exists()
@@ -247,78 +194,51 @@ def test_it(port, port_keeper, pytestconfig):
     refused.stderr.fnmatch_lines(["*portkeeper_range 'many' is no range such as 20000-29999"])
 
 
-def test_an_exhausted_range_says_what_holds_it(pytester: pytest.Pytester, registry: Path, port: int) -> None:
-    with Keeper(registry) as keeper:
-        keeper.reserve(port, "somebody")
-    source = "def test_it(port): pass"
-    result = run(pytester, source, f"--portkeeper-range={port}-{port}")
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"*RangeExhaustedError: 0 of 1 ports can be had in {port}..={port}: *"])
-
-
-def test_a_small_range_is_used_up_to_its_last_port(pytester: pytest.Pytester, registry: Path, port: int) -> None:
-    # Closed connections keep the only port: servers that set SO_REUSEADDR go on, and a warning says so.
+def test_a_test_that_closes_its_keeper_does_no_harm(pytester: pytest.Pytester, registry: Path) -> None:
     source = """
-import socket, pytest
-@pytest.mark.parametrize("step", range(3))
-def test_it(port, step):
-    with socket.create_server(("127.0.0.1", port)) as server:
-        client = socket.create_connection(("127.0.0.1", port))
-        accepted, _ = server.accept()
-        accepted.close(); client.recv(1); client.close()
+import socket
+def test_closes(port, port_keeper):
+    with port_keeper: assert port_keeper.get(port).role
+def test_goes_on(port, port_factory, wait_ready):
+    with socket.create_server(("127.0.0.1", port_factory())) as server:
+        wait_ready(server.getsockname()[1])
 """
-    result = run(pytester, source, f"--portkeeper-range={port}-{port}")
-    result.assert_outcomes(passed=3, warnings=2)
-    result.stdout.fnmatch_lines(["*PortkeeperWarning: port * although closed connections keep it*"])
-
-
-def test_a_port_that_somebody_took_away_is_not_handed_out(pytester: pytest.Pytester, registry: Path) -> None:
-    source = """
-import portkeeper
-seen = []
-
-def test_first(port_factory, port_keeper):
-    seen.extend(port_factory() for _ in range(4))
-    assert len(set(seen)) == 4
-
-def test_somebody_else():
-    with portkeeper.Keeper() as other:
-        for port in seen[:3]:
-            other.release(port)
-            other.reserve(port, "somebody")
-
-def test_second(port_factory, port_keeper):
-    ports = [port_factory() for _ in range(4)]
-    assert set(ports) & set(seen) == {seen[3]}
-    assert all(port_keeper.get(port).project_name != "somebody" for port in ports)
-"""
-    result = run(pytester, source)
-    result.assert_outcomes(passed=3)
-    with Keeper(registry) as keeper:
-        assert [row.project_name for row in keeper.list()] == ["somebody"] * 3
-
-
-def test_a_forked_child_takes_ports_of_its_own(pytester: pytest.Pytester, registry: Path) -> None:
-    source = """
-import os
-def test_it(port, port_factory, port_keeper):
-    port_factory()
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.write(write, str(port_factory()).encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    child = int(os.read(read, 100))
-    assert child not in [port_factory() for _ in range(10)]
-"""
-    run(pytester, source).assert_outcomes(passed=1)
-    with Keeper(registry) as keeper:
-        keeper.scan()
+    run(pytester, source).assert_outcomes(passed=2)
     assert_empty(registry)
+
+
+def test_a_report_that_cannot_be_made_fails_no_run(pytester: pytest.Pytester, registry: Path) -> None:
+    source = """
+import errno
+from pytest_portkeeper import _pool
+def test_it(port):
+    def is_bindable(port, *, reuse=False): raise OSError(errno.EMFILE, "too many open files")
+    _pool.is_bindable = is_bindable
+"""
+    result = run(pytester, source, "--portkeeper-report")
+    result.assert_outcomes(passed=1)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["main: 1 ports for 1 tests, 1 leased, 2 history entries"])
+
+
+def test_a_busy_registry_does_not_hold_a_run_up(pytester: pytest.Pytester, registry: Path) -> None:
+    source = f"""
+import subprocess, sys
+def test_it(port_factory, port_keeper):
+    for _ in range(12): port_factory()
+    command = [sys.executable, "-c", {LOCK!r}, str(port_keeper.path), "BEGIN IMMEDIATE"]
+    test_it.writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert test_it.writer.stdout.readline().strip() == "locked"
+"""
+    begin = time.monotonic()
+    result = run(pytester, source)
+    seconds = time.monotonic() - begin
+    result.assert_outcomes(passed=1)
+    assert result.ret == 0
+    # One of the leases is tried for ten seconds; all of them would be two minutes.
+    assert seconds < 60
+    with Keeper(registry) as keeper:
+        until(lambda: keeper.scan() and not keeper.list())
 
 
 @pytest.mark.parametrize(("signals", "workers"), [("INT", "0"), ("KILL", "0"), ("INT", "2"), ("KILL", "2")])
@@ -349,11 +269,9 @@ def test_it(port, port_factory, session_port):
         # As a terminal does it, everybody in the foreground gets it.
         os.killpg(process.pid, signal.Signals[f"SIG{signals}"])
         process.wait(60)
-        deadline = time.monotonic() + 60
-        while keeper.list() and time.monotonic() < deadline:
-            # Workers may end a moment after their controller. Only who was killed leaves work to a sweep.
-            if signals == "KILL" or workers != "0":
-                keeper.scan()
+        # Workers may end a moment after their controller. Only who was killed leaves work to a sweep.
+        if signals == "KILL" or workers != "0":
+            until(lambda: keeper.scan() and not keeper.list())
         assert keeper.list() == []
 
 
@@ -373,14 +291,53 @@ def test_it(port: int, port_factory: PortFactory, wait_ready: WaitReady, port_ke
     assert output.returncode == 0, output.stdout
 
 
-def test_a_socket_is_probed_as_a_server_would_bind_it(port: int) -> None:
-    from pytest_portkeeper._pool import is_bindable
+def test_threads_may_come_first(pytester: pytest.Pytester, registry: Path) -> None:
+    source = """
+import threading
 
-    assert is_bindable(port)
-    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.2")):
-        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-            with socket.socket(family, kind) as holder:
-                holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                holder.bind((address, port))
-                assert not is_bindable(port), (address, kind)
-    assert is_bindable(port)
+def test_it(port_factory, port_keeper):
+    together, found = threading.Barrier(8), []
+    def take():
+        together.wait(60)
+        found.append(port_factory())
+    threads = [threading.Thread(target=take) for _ in range(8)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    assert len(set(found)) == 8
+    assert all("test_it.py::test_it" in port_keeper.get(number).role for number in found)
+
+def test_again(port_factory):
+    # They are this pool's, and come back.
+    ports = [port_factory() for _ in range(8)]
+    assert len(set(ports)) == 8
+"""
+    result = run(pytester, source, "--portkeeper-report")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["main: 16 ports for 2 tests, *"])
+    assert_empty(registry)
+
+
+def test_a_test_that_is_run_again_tells_of_its_new_ports_only(pytester: pytest.Pytester, registry: Path) -> None:
+    # As pytest-rerunfailures does it.
+    pytester.makeconftest(
+        """
+from _pytest.runner import runtestprotocol
+
+def pytest_runtest_protocol(item, nextitem):
+    for _ in range(3):
+        item._initrequest()
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports: item.ihook.pytest_runtest_logreport(report=report)
+    return True
+"""
+    )
+    source = """
+import socket
+left = []
+def test_it(port):
+    left.append(socket.create_server(("127.0.0.1", port)))
+    assert False
+"""
+    result = run(pytester, source)
+    result.assert_outcomes(failed=1)
+    assert len(re.findall(r"^\d+  port: ", result.stdout.str(), re.M)) == 1

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from conftest import Run, until
 
 import portkeeper
 from portkeeper import Keeper
@@ -56,8 +56,7 @@ def test_a_port_is_picked_for_another_process(user_registry: Path) -> None:
         portkeeper.return_port(returned)
         assert keeper.check(returned).is_free
         child.communicate("\n")
-        keeper.scan()
-        assert keeper.list() == []
+        until(lambda: keeper.scan() and not keeper.list())
 
 
 def test_ports_come_back_at_the_end_of_the_process_and_not_of_its_fork(user_registry: Path, python: Run) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PORTS
+from conftest import PORTS, until
 
 import portkeeper
 from portkeeper import Keeper
@@ -42,8 +42,7 @@ def records(keeper: Keeper, tmp_path: Path, port: int) -> Iterator[list[Any]]:
     peer.close()
     accepted.close()
     listener.close()
-    keeper.scan()
-    stale = keeper.stale(timedelta())
+    stale = until(lambda: keeper.scan() and keeper.stale(timedelta()))
     yield [
         row,
         terms,
@@ -53,7 +52,7 @@ def records(keeper: Keeper, tmp_path: Path, port: int) -> Iterator[list[Any]]:
         state.listeners[0].processes[0],
         entry,
         holder,
-        stale[0] if stale else keeper.get(port),
+        stale[0],
         keeper.summary(),
         keeper.projects()[0],
         scan,
@@ -155,6 +154,7 @@ def test_a_state_says_who_listens(keeper: Keeper, port: int) -> None:
         assert state.pid == listener.pid == listener.processes[0].pid
         assert str(listener).endswith("listening on 127.0.0.1 (tcp)")
         assert str(state) == f"port {port}: {listener}"
+    until(lambda: keeper.check(port).is_free)
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", port))
         state = keeper.check(port)

@@ -19,7 +19,10 @@
 //!   returns. That needs `/proc`; without it the child does not release, and keeps until it ends.
 //! - What is executed gets none of them: SQLite's descriptors are `O_CLOEXEC`, and so is the one added.
 //!
-//! It holds for every database that this copy of SQLite opens, of other libraries of the program too. The
+//! One more call is replaced: SQLite reports a disk that fails to read (`EIO`) as damaged content
+//! (`SQLITE_CORRUPT`), which is advice to restore a backup. It is an error of input and output then.
+//!
+//! All of it holds for every database that this copy of SQLite opens, of other libraries of the program too. The
 //! environment variable `PORTKEEPER_LOCKS=posix` leaves SQLite as it is.
 
 #![deny(unsafe_op_in_unsafe_fn)]

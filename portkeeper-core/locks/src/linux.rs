@@ -1,4 +1,4 @@
-//! What takes the place of `fcntl` and `close` in SQLite.
+//! What takes the place of `fcntl`, `close` and `pread` in SQLite.
 
 #![allow(unsafe_code, reason = "system calls, and C function pointers")]
 
@@ -8,7 +8,7 @@ mod shared;
 
 use std::{ffi::CStr, mem, ptr, sync::OnceLock};
 
-use libc::{c_int, c_short, c_void, flock};
+use libc::{c_int, c_short, c_void, flock, off64_t};
 use rusqlite::ffi;
 
 /// The first byte of the database that SQLite locks; what precedes it are the locks of its `-shm`.
@@ -17,11 +17,13 @@ const PENDING_BYTE: i64 = 0x4000_0000;
 type Call = unsafe extern "C" fn();
 type Fcntl = unsafe extern "C" fn(c_int, c_int, *mut c_void) -> c_int;
 type Close = unsafe extern "C" fn(c_int) -> c_int;
+type Pread = unsafe extern "C" fn(c_int, *mut c_void, usize, off64_t) -> isize;
 
 /// What SQLite called before: the C library, or what somebody else has put in its place, which goes on
 /// seeing every call.
 static FCNTL: OnceLock<Fcntl> = OnceLock::new();
 static CLOSE: OnceLock<Close> = OnceLock::new();
+static PREAD: OnceLock<Pread> = OnceLock::new();
 
 /// Replaces the calls, and tells whether it could.
 pub(crate) fn install() -> bool {
@@ -39,23 +41,48 @@ pub(crate) fn install() -> bool {
         else {
             return false;
         };
-        let before = (get(vfs, c"fcntl".as_ptr()), get(vfs, c"close".as_ptr()));
-        let (Some(earlier_fcntl), Some(earlier_close)) = before else {
+        let before = [c"fcntl", c"close", c"pread"].map(|name| get(vfs, name.as_ptr()));
+        let [
+            Some(earlier_fcntl),
+            Some(earlier_close),
+            Some(earlier_pread),
+        ] = before
+        else {
             return false;
         };
-        if FCNTL
+        let is_set = FCNTL
             .set(mem::transmute::<Call, Fcntl>(earlier_fcntl))
-            .is_err()
-            || CLOSE
+            .is_ok()
+            && CLOSE
                 .set(mem::transmute::<Call, Close>(earlier_close))
-                .is_err()
-            || !fork::watch()
-        {
+                .is_ok()
+            && PREAD
+                .set(mem::transmute::<Call, Pread>(earlier_pread))
+                .is_ok();
+        if !is_set || !fork::watch() {
             return false;
         }
         let replace = |name: &CStr, call| set(vfs, name.as_ptr(), Some(call)) == ffi::SQLITE_OK;
-        replace(c"close", mem::transmute::<Close, Call>(close))
+        replace(c"pread", mem::transmute::<Pread, Call>(pread))
+            && replace(c"close", mem::transmute::<Close, Call>(close))
             && replace(c"fcntl", mem::transmute::<Fcntl, Call>(fcntl))
+    }
+}
+
+/// SQLite takes `EIO` for a sign that the content is damaged, and says so instead of what happened. Of another
+/// error it says that the disk failed.
+unsafe extern "C" fn pread(fd: c_int, into: *mut c_void, length: usize, from: off64_t) -> isize {
+    let Some(earlier) = PREAD.get() else {
+        return -1;
+    };
+    // SAFETY: handed on as it came; the number of the error is a thread's own.
+    unsafe {
+        let read = earlier(fd, into, length, from);
+        let error = libc::__errno_location();
+        if read < 0 && *error == libc::EIO {
+            *error = libc::EREMOTEIO;
+        }
+        read
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     host::{Probe, Wanted},
     keeper::{Journal, Keeper},
     model::{
-        Action, Details, Fate, LeaseTerms, PortState, Protocol, Reservation, Socket, Status,
+        Action, Details, Fate, PortState, ProcessIdentity, Protocol, Reservation, Socket, Status,
         Verdict,
     },
     request::{Claims, Release, ReserveRequest, Strategy},
@@ -262,22 +262,28 @@ impl Keeper {
             }
         }
         let verdict = rules::verdict(row, probe, &sockets);
-        // A hold is no obstacle to the probe. Its owner may have ended without giving it up.
-        match (verdict, row.and_then(|row| row.lease.as_ref())) {
-            (
-                Verdict::Reserved { project, since },
-                Some(LeaseTerms {
-                    held: true,
-                    owner: Some(owner),
-                    ..
-                }),
-            ) if self.host.fate(owner) != Fate::Dead => Ok(Verdict::Held {
-                project,
-                since,
-                pid: owner.pid,
-            }),
-            (verdict, _) => Ok(verdict),
+        let Some((row, owner)) = row.and_then(held_by) else {
+            return Ok(verdict);
+        };
+        let is_held = match &verdict {
+            // A hold is no obstacle to the probe,
+            Verdict::Reserved { .. } | Verdict::TimeWait { .. } => true,
+            // unless it is exclusive. Not every kernel tells whose such a socket is.
+            Verdict::Bound { sockets, .. } => {
+                let mut processes = sockets.iter().flat_map(|socket| &socket.processes);
+                sockets.is_empty() || processes.any(|process| process.pid == owner.pid)
+            }
+            _ => false,
+        };
+        // The owner may have ended without giving it up.
+        if !is_held || self.host.fate(owner) == Fate::Dead {
+            return Ok(verdict);
         }
+        Ok(Verdict::Held {
+            project: row.project_name.clone(),
+            since: row.reserved_at,
+            pid: owner.pid,
+        })
     }
 
     /// What keeps the caller from claiming a port that nobody has claimed.
@@ -334,6 +340,12 @@ impl Keeper {
             Choice::Exhausted(_) => None,
         })
     }
+}
+
+/// The claim with the process that holds its port, if one does.
+fn held_by(row: &Reservation) -> Option<(&Reservation, &ProcessIdentity)> {
+    let lease = row.lease.as_ref().filter(|lease| lease.held)?;
+    Some((row, lease.owner.as_ref()?))
 }
 
 /// The request as the rules take it, every value checked.

@@ -42,7 +42,19 @@ impl Keeper {
     /// # Ok::<(), portkeeper_core::Error>(())
     /// ```
     pub fn hold(&self, port: impl Into<i64>) -> Result<Hold> {
-        let port = value::port(port.into())?;
+        self.hold_with(port.into(), host::hold)
+    }
+
+    /// The same for a parent that lets its child bind through [`Hold::admit`], which only Linux allows:
+    /// a server that sets `SO_REUSEADDR` is refused the port, too.
+    #[doc(hidden)]
+    #[cfg(target_os = "linux")]
+    pub fn hold_exclusively(&self, port: impl Into<i64>) -> Result<Hold> {
+        self.hold_with(port.into(), host::hold_exclusively)
+    }
+
+    fn hold_with(&self, port: i64, bind: fn(u16) -> io::Result<Socket>) -> Result<Hold> {
+        let port = value::port(port)?;
         let row = self.claim_to_use(port)?;
         let me = self.this_process()?;
         // Dead owners were swept away. Two holds of one process would not know of each other.
@@ -50,7 +62,7 @@ impl Keeper {
         if is_held || row.owner().is_some_and(|owner| *owner != me) {
             return Err(Error::reserved(&row));
         }
-        let socket = match host::hold(port) {
+        let socket = match bind(port) {
             Ok(socket) => socket,
             Err(error) => return Err(self.not_bound(port, &row, error)),
         };
@@ -87,6 +99,7 @@ impl Keeper {
             lease,
             was_mine,
             pid: std::process::id(),
+            bind,
             socket: Some(socket),
         })
     }
@@ -168,6 +181,8 @@ pub struct Hold {
     lease: String,
     was_mine: bool,
     pid: u32,
+    /// How it was bound, and is again.
+    bind: fn(u16) -> io::Result<Socket>,
     socket: Option<Socket>,
 }
 
@@ -202,9 +217,30 @@ impl Hold {
     /// that sets `SO_REUSEADDR` and does not listen yet, it can.
     pub fn take_back(&mut self) -> bool {
         if self.socket.is_none() {
-            self.socket = host::hold(self.port).ok();
+            self.socket = (self.bind)(self.port).ok();
         }
         self.socket.is_some()
+    }
+
+    /// Whether the port is bound, and not lent.
+    #[doc(hidden)]
+    pub fn is_bound(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// Calls `enter`, which binds a socket that sets `SO_REUSEADDR`, or listens on one, beside an
+    /// exclusive hold. For as long as that takes, anybody can who sets the option.
+    #[doc(hidden)]
+    #[cfg(target_os = "linux")]
+    pub fn admit<T>(&mut self, enter: impl FnOnce() -> T) -> io::Result<T> {
+        let Some(socket) = &self.socket else {
+            return Ok(enter());
+        };
+        let was_open = socket.reuse_address()?;
+        socket.set_reuse_address(true)?;
+        let entered = enter();
+        socket.set_reuse_address(was_open)?;
+        Ok(entered)
     }
 }
 

@@ -40,7 +40,7 @@ impl Keeper {
         };
         Ok(Lease {
             reservations: self.request_guarded(&request)?,
-            keeper: self.patient(),
+            keeper: self.clone(),
             pid: std::process::id(),
         })
     }
@@ -189,9 +189,12 @@ impl Lease {
         Ok(())
     }
 
-    /// Releases the ports, as dropping does, and tells whether it worked. A forked child has only a
-    /// copy of the guard, and cannot: `UNSUPPORTED`.
+    /// Releases the ports, as dropping does, and tells whether it worked; nobody can
+    /// [interrupt](Keeper::interruptible) it. A forked child has only a copy of the guard, and cannot:
+    /// `UNSUPPORTED`.
     pub fn release(mut self) -> Result<()> {
+        // There is no second attempt, so that nobody stops this one.
+        self.keeper = self.keeper.patient();
         let outcome = self.give_back();
         // Whoever was told need not wait for a second attempt.
         self.reservations.clear();
@@ -216,7 +219,7 @@ impl Drop for Lease {
         // In a forked child the guard is a copy: the lease is the parent's.
         if !self.reservations.is_empty() && self.pid == std::process::id() {
             let reservations = std::mem::take(&mut self.reservations);
-            let (keeper, pid) = (self.keeper.clone(), self.pid);
+            let (keeper, pid) = (self.keeper.patient(), self.pid);
             self.keeper.store.soon(move || {
                 if pid == std::process::id() {
                     // Nobody can be told here. What is left, the next sweep after this process ends.

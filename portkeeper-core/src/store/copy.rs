@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags, backup::Backup, backup::StepResult, config
 
 use super::{
     Failure, connection,
-    failure::{from_sqlite, refusal},
+    failure::{from_sqlite, refusal, unread},
     schema, watched,
 };
 use crate::{
@@ -102,6 +102,9 @@ pub(super) fn integrity(connection: &Connection, pragma: &str, path: &Path) -> R
         return Ok(());
     }
     let found = found.trim().replace('\n', "; ");
+    if let Some(error) = unread(&found) {
+        return Err(error.into());
+    }
     Err(refusal(ErrorKind::DatabaseCorrupt, path, found).into())
 }
 

@@ -79,6 +79,16 @@ pub(super) fn from_sqlite(error: rusqlite::Error, path: &Path) -> Error {
     }
 }
 
+/// The error of the disk that a line of `integrity_check` tells of: it counts a page that could not be read
+/// among the damaged ones.
+pub(super) fn unread(line: &str) -> Option<rusqlite::Error> {
+    let (_, code) = line.split_once("unable to get the page. error code=")?;
+    let code = code.split(|c: char| !c.is_ascii_digit()).next()?;
+    let error = ffi::Error::new(code.parse().ok()?);
+    (error.extended_code & 0xff == ffi::SQLITE_IOERR)
+        .then(|| rusqlite::Error::SqliteFailure(error, Some(line.to_owned())))
+}
+
 /// The kind of database error that an error of SQLite stands for.
 pub(super) fn kind(error: &rusqlite::Error) -> ErrorKind {
     // Where a disk is full, this is what a database with a log meets first.

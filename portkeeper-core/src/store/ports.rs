@@ -1,7 +1,8 @@
 //! The rows of `ports`, each with its lease.
 //!
 //! A row is read and written whole. Rows that another tool left with a number outside 1–65535 are
-//! not ports and are never returned; JSON that does not parse counts as absent.
+//! not ports and are never returned; JSON that does not parse counts as absent, and stays as it is for as
+//! long as its claim is given nothing else.
 
 use std::{collections::HashSet, ops::RangeInclusive};
 
@@ -89,14 +90,16 @@ pub(crate) fn conditional(db: &Connection) -> rusqlite::Result<Vec<Reservation>>
     rows.collect()
 }
 
-/// Writes the whole row; its lease is [`leases`](super::leases)' affair.
+/// Writes the whole row; its lease is [`leases`](super::leases)' affair. JSON of a claim that reads as what is
+/// written stays as another program wrote it: there may be more in it than was read.
 pub(crate) fn put(db: &Connection, row: &Reservation) -> rusqlite::Result<()> {
     const PORT: &str = "INSERT INTO ports (number, projectName, description, status, pid, \
          processName, reservedAt, lastSeenAt, updatedAt, autoRelease, tags, metadata) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
          ON CONFLICT (number) DO UPDATE SET projectName = ?2, description = ?3, status = ?4, \
          pid = ?5, processName = ?6, reservedAt = ?7, lastSeenAt = ?8, updatedAt = ?9, \
-         autoRelease = ?10, tags = ?11, metadata = ?12";
+         autoRelease = ?10, tags = iif(?13, tags, ?11), metadata = iif(?14, metadata, ?12)";
+    let (keeps_tags, keeps_metadata) = reads_the_same(db, row)?;
     db.prepare_cached(PORT)?.execute(params![
         row.number,
         row.project_name,
@@ -110,8 +113,26 @@ pub(crate) fn put(db: &Connection, row: &Reservation) -> rusqlite::Result<()> {
         row.auto_release,
         json(&row.tags, row.tags.is_empty()),
         json(&row.metadata, row.metadata.is_empty()),
+        keeps_tags,
+        keeps_metadata,
     ])?;
     Ok(())
+}
+
+/// Whether the stored tags and metadata of the claim read as those of `row`.
+fn reads_the_same(db: &Connection, row: &Reservation) -> rusqlite::Result<(bool, bool)> {
+    const SQL: &str = "SELECT tags, metadata FROM ports WHERE number = ?1 AND projectName = ?2 \
+         AND status <> 'free' AND (tags IS NOT NULL OR metadata IS NOT NULL)";
+    let mut statement = db.prepare_cached(SQL)?;
+    let mut rows = statement.query(params![row.number, row.project_name])?;
+    let Some(stored) = rows.next()? else {
+        return Ok((false, false));
+    };
+    let (tags, metadata) = (column::text(stored, 0)?, column::text(stored, 1)?);
+    Ok((
+        tags.is_some_and(|text| labels(&text) == row.tags),
+        metadata.is_some_and(|text| object(&text) == row.metadata),
+    ))
 }
 
 /// Sets when something was last seen listening on a port; no change of the claim.

@@ -1,5 +1,7 @@
 //! Removes what is too old to matter, a little at a time.
 
+use std::time::{Duration, Instant};
+
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
 
@@ -10,8 +12,13 @@ use crate::{
     watch::Watch,
 };
 
-/// Rows of a transaction: others wait for some ten milliseconds, since each row is in six indexes.
+/// Rows of a transaction, at first and at least. Each row is in six indexes, and others wait meanwhile.
 const BATCH: usize = 250;
+/// Most of the time goes into copying pages from the log, which many rows of a transaction share: 1,000 at once
+/// took half as long as 250. With more the log would grow to tens of megabytes.
+const LARGEST_BATCH: usize = 1_000;
+/// How long others wait at most, where a transaction need not be smaller than [`BATCH`] for that.
+const LONGEST: Duration = Duration::from_millis(20);
 
 const OPERATION: &str = "prune";
 
@@ -37,9 +44,14 @@ pub(crate) fn run(
     };
     let mut looked_at = 0;
     let mut after = (String::new(), i64::MIN);
+    let mut batch = BATCH;
     loop {
-        let (end, seen, removed) =
-            apart.write(Durability::Normal, |tx| Ok(entries(tx, &after, &history)?))?;
+        let ((end, seen, removed), took) = apart.write(Durability::Normal, |tx| {
+            let begin = Instant::now();
+            let done = entries(tx, &after, &history, batch)?;
+            Ok((done, begin.elapsed()))
+        })?;
+        batch = next_batch(batch, took);
         report.history += removed;
         looked_at += seen;
         watch.report(OPERATION, looked_at, total.max(looked_at))?;
@@ -63,6 +75,18 @@ pub(crate) fn run(
     Ok(report)
 }
 
+/// How many rows the next transaction has, after one that took so long.
+fn next_batch(batch: usize, took: Duration) -> usize {
+    let next = if took > LONGEST {
+        batch / 2
+    } else if took < LONGEST / 2 {
+        batch * 2
+    } else {
+        batch
+    };
+    next.clamp(BATCH, LARGEST_BATCH)
+}
+
 /// How many rows there are to look at.
 fn old(db: &Connection, history: &str, scans: &str) -> rusqlite::Result<u64> {
     const SQL: &str = "SELECT (SELECT count(*) FROM port_history WHERE performedAt < ?1) \
@@ -75,14 +99,19 @@ fn old(db: &Connection, history: &str, scans: &str) -> rusqlite::Result<u64> {
 type Batch = (Option<(String, i64)>, u64, u64);
 
 /// Looks at the entries that follow `after`, in the order of time.
-fn entries(tx: &Connection, after: &(String, i64), before: &str) -> rusqlite::Result<Batch> {
+fn entries(
+    tx: &Connection,
+    after: &(String, i64),
+    before: &str,
+    batch: usize,
+) -> rusqlite::Result<Batch> {
     const OLD: &str = "SELECT h.performedAt, h.id, h.action = 'released' OR EXISTS ( \
              SELECT 1 FROM port_history n WHERE n.port = h.port AND n.performedAt < ?3 \
              AND (n.performedAt, n.id) > (h.performedAt, h.id)) \
          FROM port_history h WHERE h.performedAt < ?3 AND (h.performedAt, h.id) > (?1, ?2) \
          ORDER BY h.performedAt, h.id LIMIT ?4";
     let mut old = tx.prepare_cached(OLD)?;
-    let found = old.query_map(params![after.0, after.1, before, BATCH], |row| {
+    let found = old.query_map(params![after.0, after.1, before, batch], |row| {
         Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?))
     })?;
     let mut end = None;
@@ -108,4 +137,28 @@ fn rows(tx: &Connection, table: &str, key: &str, before: &str) -> rusqlite::Resu
     );
     let removed = tx.prepare_cached(&sql)?.execute(params![before, BATCH])?;
     Ok(removed as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{BATCH, LARGEST_BATCH, next_batch};
+
+    #[test]
+    fn a_batch_is_as_large_as_its_time_allows() {
+        for (batch, took, next) in [
+            (BATCH, 3, 2 * BATCH),
+            (2 * BATCH, 15, 2 * BATCH),
+            (2 * BATCH, 21, BATCH),
+            (BATCH, 500, BATCH),
+            (LARGEST_BATCH, 0, LARGEST_BATCH),
+        ] {
+            assert_eq!(
+                next_batch(batch, Duration::from_millis(took)),
+                next,
+                "{batch}, {took}"
+            );
+        }
+    }
 }

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use super::{
     Failure, Store, configurations,
+    failure::unread,
     ports::{self, Listed},
     schema, source, watched,
 };
@@ -76,6 +77,9 @@ fn integrity(db: &Connection) -> Result<Vec<Finding>, Failure> {
     let mut statement = db.prepare(&format!("PRAGMA integrity_check({MOST})"))?;
     let lines = statement.query_map((), |row| row.get::<_, String>(0))?;
     let lines = lines.collect::<rusqlite::Result<Vec<_>>>()?;
+    if let Some(error) = lines.iter().find_map(|line| unread(line)) {
+        return Err(error.into());
+    }
     let told = lines.into_iter().filter(|line| line != "ok");
     Ok(told
         .map(|line| {

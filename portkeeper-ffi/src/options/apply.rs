@@ -8,9 +8,10 @@ use portkeeper_core::{
 };
 
 use super::{
-    PK_IMPORT_DRY_RUN, PK_IMPORT_SKIP_CONFLICTS, PK_OPEN_IN_MEMORY, PK_REQUEST_AUTO_RELEASE,
-    PK_RESERVE_ADOPT, PK_RESERVE_SUGGEST, pk_export_options, pk_history_options, pk_import_options,
-    pk_list_options, pk_open_options, pk_request_options, pk_reserve_options,
+    PK_IMPORT_DRY_RUN, PK_IMPORT_SKIP_CONFLICTS, PK_OPEN_ALLOW_NETWORK_FILE_SYSTEM,
+    PK_OPEN_IN_MEMORY, PK_REQUEST_AUTO_RELEASE, PK_RESERVE_ADOPT, PK_RESERVE_SUGGEST,
+    pk_export_options, pk_history_options, pk_import_options, pk_list_options, pk_open_options,
+    pk_request_options, pk_reserve_options,
 };
 use crate::input::{self, invalid};
 
@@ -32,9 +33,10 @@ impl pk_open_options {
                 input::text_or_null("durability", durability)?,
             )
         };
-        let in_memory = known(flags, PK_OPEN_IN_MEMORY)? & PK_OPEN_IN_MEMORY != 0;
-        let mut options = Options::new();
-        options = match (path, in_memory) {
+        let flags = known(flags, PK_OPEN_IN_MEMORY | PK_OPEN_ALLOW_NETWORK_FILE_SYSTEM)?;
+        let mut options = Options::new()
+            .allow_network_file_system(flags & PK_OPEN_ALLOW_NETWORK_FILE_SYSTEM != 0);
+        options = match (path, flags & PK_OPEN_IN_MEMORY != 0) {
             (Some(path), true) => {
                 return Err(invalid("path", path, "is given for a registry in memory"));
             }

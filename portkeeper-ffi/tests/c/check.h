@@ -50,6 +50,9 @@
         error = NULL;                                                                      \
     } while (0)
 
+/* What is refused as an argument. */
+#define INVALID(call) FAILS(PK_INVALID_INPUT, call)
+
 #define SAME(text, wanted) EXPECT(same((text), (wanted)))
 
 static inline bool same(const char *text, const char *wanted)
@@ -69,8 +72,14 @@ char *in_folder(const char *name);
 pk_keeper *new_keeper(const char *name);
 /* Options for ports that nobody else in this test run takes on purpose. */
 pk_request_options random_ports(void);
+/* A network of this program's own, where it may have one: no other program takes a port between two steps. */
+void keep_apart(void);
 /* A socket that listens on 127.0.0.1 at `port`; any port with 0. */
 int listen_on(uint16_t port);
+/* Closes a listener, and returns when nobody can see it any more. */
+void close_listener(int listener);
+/* Waits until a port is what it must become: whoever looks through /proc keeps what is closed for a moment. */
+void becomes(const pk_keeper *keeper, int64_t port, pk_verdict wanted);
 /* The port of a socket. */
 uint16_t port_of(int socket);
 /* Runs `body` in a child and returns how the child ended. */

@@ -4,6 +4,8 @@
 
 #include "check.h"
 
+#include <sys/types.h>
+
 /* An argument: a number, a text, or several of one of them. */
 struct argument {
     const char *name;
@@ -72,6 +74,39 @@ int64_t range_end(const struct step *step, size_t end);
 size_t texts(const struct step *step, const char *name, const char *const **first);
 /* A text with $pid and $stranger written out, in one of a few buffers that are used in turn. */
 const char *expanded(const char *text);
+enum { GUARDS = 8, LISTENERS = 8 };
+
+/* An object of the case, under its name there. */
+struct guard {
+    const char *name;
+    pk_lease *lease;
+    pk_hold *hold;
+    pk_bound *bound;
+};
+
+/* The case under way. */
+struct state {
+    pk_keeper *keeper;
+    struct guard guards[GUARDS];
+    int listeners[LISTENERS];
+    size_t listener_count;
+    pid_t stranger_parent;
+    int stranger_input;
+};
+
+extern struct state now;
+
+/* Opens the registry of a case in the folder, and ends all that the case left. */
+void begin_case(void);
+void end_case(void);
+/* The guard of this name; NULL where there is none. */
+struct guard *guard(const char *name);
+struct guard *new_guard(const char *name);
+void end(struct guard *guard);
+pk_code listen_here(const struct step *step);
+pk_code have_a_stranger(const struct step *step);
+/* Does what a step says, and fills `out` but for its code, which is returned. */
+pk_code run(const struct step *step, struct outcome *out);
 /* Whether the outcome is as expected. */
 bool matches(const struct outcome *out, const struct check *check);
 

@@ -49,7 +49,7 @@ static void refused_by_the_registry(pk_keeper *keeper)
         pk_error_free(error);
         error = NULL;
     }
-    close(listener);
+    close_listener(listener);
     FAILS(PK_TIMEOUT, pk_keeper_wait_ready(keeper, port, 0, 1, NULL, &error));
 
     OK(pk_keeper_release(keeper, port, NULL, NULL, &error));
@@ -73,10 +73,31 @@ static void patch(const char *path, long offset, const char *bytes, size_t count
 
 static int start[2], finished[2];
 
+static int32_t stop_soon(void *asked)
+{
+    return ++*(int *)asked % 3 == 0;
+}
+
+/* A lease whose keeper is freed, and whose waits go on asking what that keeper was given. */
+static pk_lease *impatient_lease(const char *path, int *asked)
+{
+    pk_keeper *keeper = NULL, *impatient = NULL;
+    pk_error *error = NULL;
+    pk_lease *lease = NULL;
+    pk_request_options options = random_ports();
+    OK(pk_keeper_open(path, NULL, &keeper, &error));
+    OK(pk_keeper_interruptible(keeper, stop_soon, asked, &impatient, &error));
+    OK(pk_keeper_lease(impatient, "impatient", &options, &lease, &error));
+    pk_keeper_free(impatient);
+    pk_keeper_free(keeper);
+    return lease;
+}
+
 /* Another process, which writes while this one is in the middle of an import. */
 static pid_t other_writer(char *path)
 {
     pid_t child;
+    char ready = 0;
     EXPECT(pipe(start) == 0 && pipe(finished) == 0);
     fflush(NULL);
     child = fork();
@@ -85,20 +106,30 @@ static pid_t other_writer(char *path)
         pk_open_options options = PK_OPEN_OPTIONS_INIT;
         pk_keeper *keeper = NULL;
         pk_error *error = NULL;
+        int asked = 0, before;
+        pk_lease *lease = impatient_lease(path, &asked);
         char go = 0;
         close(start[1]);
+        EXPECT(write(finished[1], "r", 1) == 1);
         EXPECT(read(start[0], &go, 1) == 1);
         options.busy_timeout_ms = 1;
         OK(pk_keeper_open(path, &options, &keeper, &error));
         FAILS(PK_DATABASE_BUSY, pk_keeper_reserve(keeper, 23999, "shop", NULL, NULL, &error));
         pk_keeper_free(keeper);
+        before = asked;
+        FAILS(PK_CANCELLED, pk_lease_set_role(lease, pk_lease_port(lease, 0), "web", &error));
+        FAILS(PK_CANCELLED, pk_lease_release(lease, &error));
+        EXPECT(asked >= before + 2);
         EXPECT(write(finished[1], "y", 1) == 1);
+        /* This one waits, and asks nobody. */
+        pk_lease_free(lease);
         /* Its own copy, which nobody else frees. */
         free(path);
         _exit(0);
     }
     close(start[0]);
     close(finished[1]);
+    EXPECT(read(finished[0], &ready, 1) == 1);
     return child;
 }
 

@@ -22,6 +22,7 @@ int main(int count, char **arguments)
     signal(SIGPIPE, SIG_IGN);
     /* Whatever waits for ever ends here. */
     alarm(900);
+    keep_apart();
     for (size_t test = 0; test < sizeof tests / sizeof *tests; test++) {
         bool wanted = count == 2;
         for (int argument = 2; argument < count; argument++)

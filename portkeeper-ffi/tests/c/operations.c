@@ -183,8 +183,7 @@ void test_guards(void)
     EXPECT(pk_hold_port(hold) == port);
     OK(pk_keeper_check(keeper, port, &verdict, NULL, &error));
     EXPECT(verdict == PK_VERDICT_HELD);
-    fd = listen_on(port);
-    close(fd);
+    close_listener(listen_on(port));
 
     /* In a child they are copies: freeing them there ends nothing here. */
     shared_lease = lease;
@@ -200,7 +199,7 @@ void test_guards(void)
     fd = listen_on(port);
     OK(pk_hold_take_back(hold, &taken, &error));
     EXPECT(taken == 0);
-    close(fd);
+    close_listener(fd);
     OK(pk_hold_take_back(hold, &taken, &error));
     EXPECT(taken == 1 && pk_hold_port(hold) == port);
     pk_hold_free(hold);
@@ -220,13 +219,11 @@ void test_guards(void)
 
     /* Refused in the middle of an operation of the same registry, and then done. */
     OK(pk_keeper_compact(keeper, release_too_early, lease, NULL, &error));
-    OK(pk_keeper_check(keeper, port, &verdict, NULL, &error));
-    EXPECT(verdict == PK_VERDICT_RESERVED);
+    becomes(keeper, port, PK_VERDICT_RESERVED);
     OK(pk_lease_release(lease, &error));
     FAILS(PK_INVALID_INPUT, pk_lease_set_role(lease, port, "c", &error));
     OK(pk_lease_release(lease, &error));
-    OK(pk_keeper_check(keeper, port, &verdict, NULL, &error));
-    EXPECT(verdict == PK_VERDICT_FREE);
+    becomes(keeper, port, PK_VERDICT_FREE);
     pk_lease_free(lease);
 
     options = random_ports();
@@ -260,8 +257,7 @@ void test_guards(void)
     OK(pk_keeper_bind(keeper, "tests", &options, &bound, &error));
     port = pk_bound_port(bound);
     pk_bound_free(bound);
-    OK(pk_keeper_check(keeper, port, &verdict, NULL, &error));
-    EXPECT(verdict == PK_VERDICT_FREE);
+    becomes(keeper, port, PK_VERDICT_FREE);
     pk_keeper_free(keeper);
 }
 

@@ -128,7 +128,7 @@ void test_machine(void)
     OK(pk_keeper_wait_ready(keeper, port, getpid(), 30000, &result, &error));
     EXPECT(pk_result_int(result, 0, "processes.0.pid") == getpid());
     pk_result_free(result);
-    close(listener);
+    close_listener(listener);
 
     stranger = stranger_on(port, &control);
     REFUSED(PK_WRONG_LISTENER, pk_keeper_wait_ready(keeper, port, 0, 30000, NULL, &error));
@@ -145,8 +145,7 @@ void test_machine(void)
         FAILS(PK_UNSUPPORTED, pk_keeper_kill(keeper, port, 30000, &result, &error));
         close(control);
         /* It ends by itself; the port is free when nobody answers any more. */
-        for (pk_verdict verdict = -1; verdict != PK_VERDICT_RESERVED;)
-            OK(pk_keeper_check(keeper, port, &verdict, NULL, &error));
+        becomes(keeper, port, PK_VERDICT_RESERVED);
     }
     OK(pk_keeper_kill(keeper, port, PK_KILL_GRACE_MS, NULL, &error));
     pk_keeper_free(impatient);

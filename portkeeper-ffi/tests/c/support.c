@@ -3,10 +3,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 const char *folder;
@@ -43,19 +47,73 @@ pk_request_options random_ports(void)
     return options;
 }
 
-int listen_on(uint16_t port)
+void keep_apart(void)
+{
+    struct ifreq loopback;
+    int control;
+    /* A user namespace would give the rights for it to everybody, and with them those that a test wants to lack. */
+    if (unshare(CLONE_NEWNET) != 0)
+        return;
+    memset(&loopback, 0, sizeof loopback);
+    strcpy(loopback.ifr_name, "lo");
+    loopback.ifr_flags = IFF_UP;
+    control = socket(AF_INET, SOCK_DGRAM, 0);
+    EXPECT(control >= 0 && ioctl(control, SIOCSIFFLAGS, &loopback) == 0);
+    close(control);
+}
+
+/* A socket with SO_REUSEADDR on 127.0.0.1 at `port`; -1 where it cannot be had. */
+static int bound_to(uint16_t port)
 {
     struct sockaddr_in address;
-    int on = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
-    EXPECT(listener >= 0);
+    int on = 1, bound = socket(AF_INET, SOCK_STREAM, 0);
+    EXPECT(bound >= 0);
     memset(&address, 0, sizeof address);
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(port);
-    EXPECT(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
-    EXPECT(bind(listener, (struct sockaddr *)&address, sizeof address) == 0);
-    EXPECT(listen(listener, 8) == 0);
+    EXPECT(setsockopt(bound, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
+    if (bind(bound, (struct sockaddr *)&address, sizeof address) == 0)
+        return bound;
+    EXPECT(errno == EADDRINUSE);
+    close(bound);
+    return -1;
+}
+
+int listen_on(uint16_t port)
+{
+    int listener = bound_to(port);
+    EXPECT(listener >= 0 && listen(listener, 8) == 0);
     return listener;
+}
+
+/* For waiting: whether there is time left, after a pause. */
+static bool goes_on(time_t end)
+{
+    struct timespec pause = { 0, 1000000 };
+    nanosleep(&pause, NULL);
+    return time(NULL) < end;
+}
+
+void close_listener(int listener)
+{
+    uint16_t port = port_of(listener);
+    time_t end = time(NULL) + 60;
+    int probe;
+    close(listener);
+    while ((probe = bound_to(port)) < 0)
+        EXPECT(goes_on(end));
+    close(probe);
+}
+
+void becomes(const pk_keeper *keeper, int64_t port, pk_verdict wanted)
+{
+    time_t end = time(NULL) + 60;
+    pk_error *error = NULL;
+    for (pk_verdict verdict = -1; verdict != wanted;) {
+        OK(pk_keeper_check(keeper, port, &verdict, NULL, &error));
+        EXPECT(verdict == wanted || goes_on(end));
+    }
 }
 
 uint16_t port_of(int socket)

@@ -1,15 +1,19 @@
 //! Compiling and running C programs against the library that cargo built beside the tests.
 #![allow(dead_code, reason = "every test uses a part of it")]
 
+#[path = "../../../tests/support/skipped.rs"]
+mod skipped;
+
 use std::{
     env,
     ffi::OsStr,
     fs,
-    io::Write,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
+
+pub use skipped::skipped;
 
 pub const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 pub const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"];
@@ -17,13 +21,14 @@ pub const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-W
 pub const STATIC_LIBRARIES: [&str; 6] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
 
 /// The sources of the C test program.
-pub const PROGRAM: [&str; 8] = [
+pub const PROGRAM: [&str; 9] = [
     "main.c",
     "support.c",
     "operations.c",
     "questions.c",
     "transfer.c",
     "misuse.c",
+    "options.c",
     "kinds.c",
     "threads.c",
 ];
@@ -112,11 +117,6 @@ pub fn has(program: impl AsRef<OsStr>) -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
-/// Says that a test could not run, past the harness, which swallows what passing tests print.
-pub fn skipped(what: &str) {
-    let _ = std::io::stderr().write_all(format!("\nSKIPPED {what}\n").as_bytes());
-}
-
 /// Repeats what C programs said of skipped parts.
 pub fn repeat_skipped(output: &str) {
     for line in output
@@ -127,9 +127,14 @@ pub fn repeat_skipped(output: &str) {
     }
 }
 
-/// Whether `tests/run` asks for everything, and not for what a developer waits for.
+/// Whether `tests/run` asks, and not a developer who waits for it.
 pub fn is_full() -> bool {
-    env::var_os("PORTKEEPER_C_TESTS").is_some_and(|value| value == "full")
+    is_long() || env::var_os("PORTKEEPER_C_TESTS").is_some_and(|value| value == "full")
+}
+
+/// Whether `tests/run --long` asks, which has the minutes of a release build.
+pub fn is_long() -> bool {
+    env::var_os("PORTKEEPER_C_TESTS").is_some_and(|value| value == "long")
 }
 
 pub fn read(path: impl AsRef<Path>) -> String {

@@ -1,5 +1,4 @@
 use std::{
-    fs::File,
     io::{self, BufWriter, Write},
     path::PathBuf,
 };
@@ -10,7 +9,7 @@ use serde::Serialize;
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
-    output::{Page, Report, text},
+    output::{Page, Report, file, text},
     progress,
 };
 
@@ -42,11 +41,16 @@ impl Dump {
         let (keeper, interrupt) = context.interruptible()?;
         let watch = progress::watch(&interrupt);
         if let Some(path) = self.file.filter(|file| file.as_os_str() != "-") {
-            let failed = |error| Failure::file(&path, error);
-            let mut out = Counted::new(BufWriter::new(File::create(&path).map_err(failed)?));
-            keeper.dump(&mut out, watch)?;
-            out.flush().map_err(failed)?;
-            let bytes = out.bytes;
+            let bytes = file::write(&path, |out| {
+                let mut out = Counted::new(out);
+                let dumped = keeper.dump(&mut out, watch);
+                if let Some(error) = out.failure.take() {
+                    // The engine knows only that the text could not be written.
+                    return Err(Failure::file(&path, error));
+                }
+                dumped?;
+                Ok(out.bytes)
+            })?;
             return Ok(Answer {
                 path: Some(path),
                 bytes,
@@ -65,7 +69,6 @@ impl Dump {
         let mut out = Counted::new(BufWriter::new(io::stdout().lock()));
         let dumped = keeper.dump(&mut out, watch);
         if let Some(error) = out.failure.take() {
-            // The engine knows only that the text could not be written.
             return Err(Failure::Output(error));
         }
         dumped?;

@@ -1,4 +1,4 @@
-use std::{fs, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 use clap::Args;
 use portkeeper_core::{Document, ExportRequest};
@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
-    output::{Page, Report, text},
+    output::{Page, Report, file, text},
 };
 
 /// Write the claims as a JSON document, to keep or to take to another machine
@@ -59,7 +59,8 @@ impl Export {
         let (ports, text) = (document.ports.len(), document.to_json()?);
         match self.file.filter(|file| file.as_os_str() != "-") {
             Some(path) => {
-                fs::write(&path, &text).map_err(|error| Failure::file(&path, error))?;
+                let failed = |error| Failure::file(&path, error);
+                file::write(&path, |out| out.write_all(text.as_bytes()).map_err(failed))?;
                 Ok(Answer {
                     path: Some(path),
                     ports,

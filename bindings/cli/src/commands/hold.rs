@@ -5,7 +5,7 @@ use std::{
 };
 
 use clap::Args;
-use portkeeper_core::{ErrorKind, Keeper, Verdict};
+use portkeeper_core::{ErrorKind, Keeper, Protocol};
 use serde::Serialize;
 
 use crate::{
@@ -13,14 +13,14 @@ use crate::{
     failure::Outcome,
     interrupt::Interrupt,
     output::{self, Page, Report, show, style, text},
-    run::Claim,
+    run::{Claim, Holding},
     values,
 };
 
 /// How often it is asked whether the server listens.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Keep strangers off a port until its server listens
+/// Keep programs that do not set `SO_REUSEADDR` off a port until its server listens
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -30,7 +30,7 @@ Examples:
 
 The port is bound, without listening: the kernel refuses it to every program that does not set SO_REUSEADDR, \
 until the hold ends. One that does (Node, Go, Rust, Python's http.server) starts on it all the same, also a \
-stranger's. `portman run` keeps a port for such a server, too.")]
+stranger's: whose server it is, a hold cannot know. `portman run` knows, and keeps the port from both.")]
 pub struct Hold {
     /// The port, which a project has claimed
     #[arg(allow_negative_numbers = true)]
@@ -88,7 +88,10 @@ impl Hold {
 
     fn take(&self, keeper: &Keeper) -> Outcome<(Claim, Answer)> {
         let claim = match &self.name {
-            Some(project) => Claim::of_port(keeper, project, None, self.port)?,
+            Some(project) => {
+                let hold: Holding = |keeper, port| keeper.hold(port);
+                Claim::of_port(keeper, project, None, self.port, hold)?
+            }
             None => Claim::existing(keeper, self.port)?,
         };
         let answer = Answer {
@@ -102,8 +105,13 @@ impl Hold {
     fn wait(&self, keeper: &Keeper, interrupt: &Interrupt) -> Outcome<()> {
         let begin = Instant::now();
         loop {
+            // UDP is not held, and its sockets are no server that this one waits for.
             let listens = self.until_listening
-                && matches!(keeper.check(self.port)?.verdict, Verdict::Listening { .. });
+                && keeper
+                    .check(self.port)?
+                    .listeners()
+                    .iter()
+                    .any(|socket| socket.protocol == Protocol::Tcp);
             let left = self.time.map(|time| time.saturating_sub(begin.elapsed()));
             if listens || left.is_some_and(|left| left.is_zero()) {
                 return Ok(());

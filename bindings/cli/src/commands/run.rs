@@ -15,7 +15,7 @@ use crate::{
     context::{self, Context},
     failure::{Failure, Outcome},
     output::{self, json, style, text},
-    run::Claim,
+    run::{Claim, Holding},
     values,
 };
 
@@ -37,11 +37,14 @@ for the role; else, for the role web, one that it has reserved by number; else t
 time; else a free one that was no other project's. What the project did not have before is given back at \
 the end, and remembered; --keep makes it a claim that lasts.
 
-What is guaranteed: no user of Port Keeper is given the port while CMD runs. On Linux the port is also kept \
-bound until CMD listens. That refuses every other program but one that sets SO_REUSEADDR itself, which can still \
-take it (Node, Go, Rust and Python's http.server do). A socket of CMD that is to be bound to it gets \
-SO_REUSEADDR first, without which it could not (CMD's bind calls are watched, through seccomp). CMD then cannot \
-gain rights, with sudo for instance; --unwatched lets it, and lets go of the port before CMD starts.
+What is guaranteed: no user of Port Keeper is given the port while CMD runs. On Linux nobody else gets it \
+either before CMD listens: the port is kept bound, and only sockets of CMD and of what it starts are let in, \
+whose bind and listen calls are watched, through seccomp. (Each takes some microseconds in which a program that \
+sets SO_REUSEADDR could slip in.) CMD then cannot gain rights, with sudo for instance; --unwatched lets it, and \
+lets go of the port before CMD starts. The same happens, and is said, where calls cannot be watched: in another \
+`portman run`, or before Linux 5.6. Programs that bind through io_uring need --unwatched.
+
+The output is CMD's alone: what portman says, also with --json, goes to the error output.
 
 Signals are passed on. The exit code is CMD's, 128 and the number for a signal, 127 where there is no such \
 command. All that CMD has started ends with it, and with portman, however that is ended.")]
@@ -87,7 +90,7 @@ pub struct Run {
     #[arg(long, value_parser = values::duration, value_name = "TIME", default_value = "10s")]
     grace: Duration,
 
-    /// Do not watch when CMD binds; for commands that need sudo
+    /// Let go of the port before CMD starts, instead of watching when it binds; for commands that need sudo
     #[arg(long)]
     unwatched: bool,
 
@@ -110,6 +113,8 @@ struct Answer {
     url: String,
     /// The process below which the command runs.
     pid: u32,
+    /// Whether nobody else can have the port before the command listens.
+    kept: bool,
 }
 
 impl Run {
@@ -148,15 +153,17 @@ impl Run {
             wait: self.wait,
             grace: self.grace,
             watched: !self.unwatched,
+            remarks: !json,
             listen: self.listen_fds.then_some(self.address),
         };
-        crate::run::supervise(job, |pid| {
+        crate::run::supervise(job, |place| {
             let answer = Answer {
                 port,
                 project_name: project,
                 role,
                 url: format!("http://localhost:{port}"),
-                pid,
+                pid: place.guard,
+                kept: place.kept,
             };
             match (json, quiet) {
                 (true, _) => json::success(&mut io::stderr().lock(), &answer),
@@ -179,9 +186,13 @@ impl Run {
             }
         }
         let is_usual = role == USUAL_ROLE;
+        #[cfg(target_os = "linux")]
+        let hold: Holding = |keeper, port| keeper.hold_exclusively(port);
+        #[cfg(not(target_os = "linux"))]
+        let hold: Holding = |keeper, port| keeper.hold(port);
         let claim = match self.port {
-            Some(port) => Claim::of_port(keeper, project, Some(role), port)?,
-            None => Claim::of_role(keeper, project, role, is_usual, self.range.clone())?,
+            Some(port) => Claim::of_port(keeper, project, Some(role), port, hold)?,
+            None => Claim::of_role(keeper, project, role, is_usual, self.range.clone(), hold)?,
         };
         if self.keep && claim.is_leased() {
             // A lease on a claim of the same project becomes the right to use one that lasts.

@@ -12,6 +12,9 @@ use crate::failure::Outcome;
 /// How many ports are tried when strangers take them between the choice and the hold.
 const TRIES: usize = 16;
 
+/// How a port is held: against everybody, or against programs without `SO_REUSEADDR`.
+pub type Holding = fn(&Keeper, i64) -> Result<Hold, Error>;
+
 /// A port that is held for a project. Dropping it gives back what was taken: a claim that was made for
 /// it ends, and one that the project had before is there still.
 pub struct Claim {
@@ -54,16 +57,22 @@ impl Claim {
     }
 
     /// This very port, which the project has, or claims for as long as this lives.
-    pub fn of_port(keeper: &Keeper, project: &str, role: Option<&str>, port: i64) -> Outcome<Self> {
+    pub fn of_port(
+        keeper: &Keeper,
+        project: &str,
+        role: Option<&str>,
+        port: i64,
+        hold: Holding,
+    ) -> Outcome<Self> {
         let row = keeper.get(port)?.filter(|row| row.status != Status::Free);
         match row {
             Some(row) if row.project_name == project && row.owner().is_none() => {
-                Ok(Self::own(project, keeper.hold(port)?))
+                Ok(Self::own(project, hold(keeper, port)?))
             }
             // Refused, unless its owner has ended.
             _ => {
                 let request = request(project, role).range(port..=port);
-                Ok(Self::leased(keeper, project, request)
+                Ok(Self::leased(keeper, project, request, hold)
                     .map_err(|error| explain(keeper, port, error))?)
             }
         }
@@ -77,15 +86,17 @@ impl Claim {
         role: &str,
         is_usual: bool,
         range: Option<RangeInclusive<i64>>,
+        hold: Holding,
     ) -> Outcome<Self> {
+        let leased = |request| Self::leased(keeper, project, request, hold);
         let claims = keeper.list(Filter::claims().project(project))?;
         if claims.iter().any(|row| row.role() == Some(role)) {
-            return Ok(Self::leased(keeper, project, request(project, Some(role)))?);
+            return Ok(leased(request(project, Some(role)))?);
         }
         // What was reserved by its number has no role, and is what `run` means without one.
         let plain = |row: &&Reservation| is_usual && row.lease.is_none();
         if let Some(row) = claims.iter().find(plain) {
-            return Ok(Self::own(project, keeper.hold(row.number)?));
+            return Ok(Self::own(project, hold(keeper, row.number.into())?));
         }
         let wanted = || {
             let wanted = request(project, Some(role));
@@ -98,14 +109,14 @@ impl Claim {
             && range.as_ref().is_none_or(|range| range.contains(&port))
         {
             let again = request(project, Some(role)).range(port..=port);
-            match Self::leased(keeper, project, again) {
+            match leased(again) {
                 Err(error) if is_taken(&error) => {}
                 other => return Ok(other?),
             }
         }
         let mut avoid = others(keeper, project)?;
         for _ in 0..TRIES {
-            match Self::leased(keeper, project, wanted().avoid(avoid.iter().copied())) {
+            match leased(wanted().avoid(avoid.iter().copied())) {
                 // There is only what others had.
                 Err(error) if error.kind() == ErrorKind::RangeExhausted && !avoid.is_empty() => {
                     avoid.clear();
@@ -114,7 +125,7 @@ impl Claim {
                 other => return Ok(other?),
             }
         }
-        Ok(Self::leased(keeper, project, wanted())?)
+        Ok(leased(wanted())?)
     }
 
     fn own(project: &str, hold: Hold) -> Self {
@@ -125,10 +136,15 @@ impl Claim {
         }
     }
 
-    fn leased(keeper: &Keeper, project: &str, request: PortRequest) -> Result<Self, Error> {
+    fn leased(
+        keeper: &Keeper,
+        project: &str,
+        request: PortRequest,
+        hold: Holding,
+    ) -> Result<Self, Error> {
         let lease = keeper.lease(request)?;
         Ok(Self {
-            hold: keeper.hold(lease.port())?,
+            hold: hold(keeper, lease.port().into())?,
             project: project.to_owned(),
             lease: Some(lease),
         })

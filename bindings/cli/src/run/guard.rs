@@ -62,7 +62,7 @@ pub fn main(args: &[OsString]) -> Option<ExitCode> {
 pub struct Options {
     /// How long the command may take to end when it was asked to.
     pub grace: Duration,
-    /// Whether its `bind` calls are watched.
+    /// Whether its sockets are watched.
     pub watched: bool,
     /// Whether it is given a socket.
     pub listens: bool,
@@ -222,7 +222,11 @@ impl<'a> Guard<'a> {
             });
             if forced_at.is_some_and(|at| at <= now) {
                 forced_at = None;
-                let _ = kill_process(command, Signal::KILL);
+                if kill_process(command, Signal::KILL) == Err(rustix::io::Errno::PERM) {
+                    // It would be waited for without end.
+                    tree::end_all(Duration::ZERO, |_, _| {});
+                    return 1;
+                }
             }
         }
     }
@@ -236,7 +240,11 @@ impl<'a> Guard<'a> {
             }
         });
         let keeper = match &self.registry {
-            Some(path) => Keeper::open_at(path),
+            // Where it lies, the supervisor has judged.
+            Some(path) => portkeeper_core::Options::new()
+                .path(path)
+                .allow_network_file_system(true)
+                .open(),
             None => Keeper::open(),
         };
         // A look at the machine ends the claims of processes that have ended. Where it fails, the next

@@ -9,14 +9,26 @@ use std::{
     },
 };
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+use rustix::{
+    io::Errno,
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    },
 };
 
 /// Instead of a signal's number: the command may start.
 const GO: u8 = 0;
-const READY: u8 = 1;
+
+/// Whether the supervisor is asked before the command binds.
+pub enum Watch {
+    /// This descriptor hears of it.
+    Granted(OwnedFd),
+    /// The user does not want it, or it is not needed.
+    Unwanted,
+    /// The kernel does not allow it.
+    Refused(Errno),
+}
 
 /// One end.
 pub struct Link(UnixStream);
@@ -38,38 +50,51 @@ impl Link {
         self.0.try_clone().map(Self)
     }
 
-    /// The guard's first word: it is there, and this descriptor hears of every `bind`, if any does.
-    pub fn greet(&self, binds: Option<&OwnedFd>) -> io::Result<()> {
+    /// The first word of the command's process: it is there, and its sockets are watched, or not.
+    pub fn greet(&self, watch: &Watch) -> io::Result<()> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        let descriptors = binds.map(|fd| [fd.as_fd()]);
+        let (code, descriptors) = match watch {
+            Watch::Granted(listener) => (0, Some([listener.as_fd()])),
+            Watch::Unwanted => (0, None),
+            Watch::Refused(error) => (error.raw_os_error(), None),
+        };
         if let Some(descriptors) = &descriptors {
             ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
         }
-        let word = [IoSlice::new(&[READY])];
-        sendmsg(&self.0, &word, &mut ancillary, SendFlags::empty())?;
+        let word = code.to_ne_bytes();
+        sendmsg(
+            &self.0,
+            &[IoSlice::new(&word)],
+            &mut ancillary,
+            SendFlags::empty(),
+        )?;
         Ok(())
     }
 
     /// Waits for that word.
-    pub fn greeted(&self) -> io::Result<Option<OwnedFd>> {
+    pub fn greeted(&self) -> io::Result<Watch> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let mut word = [0];
+        let mut word = [0; size_of::<i32>()];
         let received = recvmsg(
             &self.0,
             &mut [IoSliceMut::new(&mut word)],
             &mut ancillary,
             RecvFlags::CMSG_CLOEXEC,
         )?;
-        if received.bytes == 0 {
+        if received.bytes != word.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let mut descriptors = ancillary.drain().filter_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
             _ => None,
         });
-        Ok(descriptors.next())
+        Ok(match (descriptors.next(), i32::from_ne_bytes(word)) {
+            (Some(listener), _) => Watch::Granted(listener),
+            (None, 0) => Watch::Unwanted,
+            (None, code) => Watch::Refused(Errno::from_raw_os_error(code)),
+        })
     }
 
     /// Lets the guard start the command.

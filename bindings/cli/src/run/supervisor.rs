@@ -4,7 +4,10 @@ use std::{
     ffi::OsString,
     io,
     net::{IpAddr, TcpListener},
-    os::unix::process::{CommandExt, ExitStatusExt},
+    os::{
+        fd::OwnedFd,
+        unix::process::{CommandExt, ExitStatusExt},
+    },
     process::{Child, Command},
     sync::{
         Arc,
@@ -17,12 +20,13 @@ use std::{
 
 use command_fds::{CommandFdExt, FdMapping};
 use portkeeper_core::{Error, ErrorKind, Keeper, Ready};
+use rustix::io::Errno;
 
 use super::{
     Claim,
     binds::{self, Shared},
     guard::{self, Options},
-    link::Link,
+    link::{Link, Watch},
     signals, tree,
 };
 use crate::failure::{Failure, Outcome};
@@ -42,6 +46,8 @@ pub struct Job<'a> {
     pub grace: Duration,
     /// Whether the port is kept until the very call that binds it.
     pub watched: bool,
+    /// Whether a person is told where that cannot be.
+    pub remarks: bool,
     /// Where to listen, for a command that is given the socket.
     pub listen: Option<IpAddr>,
 }
@@ -54,9 +60,17 @@ enum Event {
     Unready(Error),
 }
 
+/// Where the command is.
+pub struct Place {
+    /// The process below which it runs.
+    pub guard: u32,
+    /// Whether nobody else can have the port before the command listens.
+    pub kept: bool,
+}
+
 /// Runs the command, and returns its exit code. `announce` is called once the command may be used: when
 /// it was started or, if that is waited for, when it listens.
-pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> Outcome<u8> {
+pub fn supervise(job: Job<'_>, announce: impl FnOnce(Place) -> io::Result<()>) -> Outcome<u8> {
     let Job {
         keeper,
         claim,
@@ -65,6 +79,7 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> 
         wait,
         grace,
         watched,
+        remarks,
         listen,
     } = job;
     tree::adopt_orphans()?;
@@ -73,9 +88,13 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> 
     let mut caught = signals::listen(&[])?;
 
     let (port, project) = (claim.port(), claim.project().to_owned());
+    let (hold, lease) = claim.into_parts();
+    // Dropped before the lease, which would go on until the hold ends.
+    let mut hold = hold;
     let socket = listen.map(|address| {
-        // The hold is in nobody's way who sets SO_REUSEADDR, as this does.
-        TcpListener::bind((address, port)).map_err(|error| {
+        // It sets SO_REUSEADDR.
+        let entered = hold.admit(|| TcpListener::bind((address, port)));
+        entered.flatten().map_err(|error| {
             let message = format!("port {port} cannot be listened on at {address}: {error}");
             Failure::Refused(ErrorKind::InvalidInput, message)
         })
@@ -97,31 +116,14 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> 
     for variable in variables {
         starter.env(variable, port.to_string());
     }
-    let mut mappings = vec![FdMapping {
-        parent_fd: theirs,
-        child_fd: guard::LINK,
-    }];
-    if let Some(socket) = socket {
-        mappings.push(FdMapping {
-            parent_fd: socket.into(),
-            child_fd: guard::LISTENER,
-        });
-    }
-    starter.fd_mappings(mappings).map_err(io::Error::other)?;
+    inherit(&mut starter, theirs, socket)?;
     let child = starter.spawn()?;
     // It has the other ends, and the socket, as its own.
     drop(starter);
     let guard = child.id();
 
-    let (hold, lease) = claim.into_parts();
     let hold = Shared::new(hold);
-    match link.greeted() {
-        Ok(Some(binds)) => drop(binds::serve(port, binds, hold.clone())?),
-        // A socket is listened on already; else nobody can say when the command binds.
-        Ok(None) => hold.let_go(),
-        // It has ended, and what it said why.
-        Err(_) => {}
-    }
+    let is_kept = keep(&hold, port, link.greeted(), options.listens, remarks)?;
     let _ = link.go();
 
     spawn(&events, move |events| {
@@ -142,6 +144,7 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> 
         link,
         announce: Some(announce),
         guard,
+        is_kept,
         is_waited_for: wait.is_some(),
         failure: None,
     };
@@ -151,8 +154,12 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> 
     }
     let code = attendant.attend(&received, &project);
     stop.store(true, Ordering::Relaxed);
-    // Where the guard was ended by force, its children are now this process's.
-    tree::end_all(grace.min(Duration::from_secs(2)), |_, _| {});
+    // What the guard has left is now this process's: all, where it was ended by force, else what it may
+    // not end.
+    if let Some(pid) = tree::end_all(grace.min(Duration::from_secs(2)), |_, _| {}) {
+        let pid = pid.as_raw_nonzero();
+        crate::output::remark(&format!("process {pid} may not be ended, and is left"));
+    }
     let failure = attendant.failure;
     // Before the lease, which would go on until it has ended.
     hold.end();
@@ -163,19 +170,83 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(u32) -> io::Result<()>) -> 
     }
 }
 
+/// Gives the guard its end of the link, and the command its socket.
+fn inherit(starter: &mut Command, link: OwnedFd, socket: Option<TcpListener>) -> io::Result<()> {
+    let mut mappings = vec![FdMapping {
+        parent_fd: link,
+        child_fd: guard::LINK,
+    }];
+    if let Some(socket) = socket {
+        mappings.push(FdMapping {
+            parent_fd: socket.into(),
+            child_fd: guard::LISTENER,
+        });
+    }
+    starter.fd_mappings(mappings).map_err(io::Error::other)?;
+    Ok(())
+}
+
+/// Keeps the port until the command listens, or lets go of it where that cannot be: says whether it is,
+/// now and later.
+fn keep(
+    hold: &Shared,
+    port: u16,
+    watch: io::Result<Watch>,
+    listens: bool,
+    remarks: bool,
+) -> io::Result<Arc<AtomicBool>> {
+    let is_kept = Arc::new(AtomicBool::new(listens));
+    match watch {
+        Ok(Watch::Granted(listener)) => {
+            is_kept.store(true, Ordering::Relaxed);
+            let flag = Arc::clone(&is_kept);
+            let lost = move |error| {
+                flag.store(false, Ordering::Relaxed);
+                unkept(remarks, port, error);
+            };
+            binds::serve(port, listener, hold.clone(), lost)?;
+        }
+        // A socket listens already.
+        Ok(Watch::Unwanted) if listens => hold.let_go(),
+        // Nobody can say when the command binds.
+        Ok(Watch::Unwanted) => hold.vacate(),
+        Ok(Watch::Refused(error)) => {
+            unkept(remarks, port, error);
+            hold.vacate();
+        }
+        // It has ended, and said why.
+        Err(_) => {}
+    }
+    Ok(is_kept)
+}
+
+/// Says that the port is not kept until the command has it.
+fn unkept(remarks: bool, port: u16, error: Errno) {
+    if remarks {
+        crate::output::remark(&format!(
+            "port {port} is not kept until the command listens, whose sockets cannot be watched: {error}"
+        ));
+    }
+}
+
 struct Attendant<'a, A> {
     hold: &'a Shared,
     link: Link,
     announce: Option<A>,
     guard: u32,
+    is_kept: Arc<AtomicBool>,
     is_waited_for: bool,
     failure: Option<Failure>,
 }
 
-impl<A: FnOnce(u32) -> io::Result<()>> Attendant<'_, A> {
+impl<A: FnOnce(Place) -> io::Result<()>> Attendant<'_, A> {
     fn announce(&mut self) -> io::Result<()> {
+        let place = Place {
+            guard: self.guard,
+            kept: self.is_kept.load(Ordering::Relaxed),
+        };
         match self.announce.take() {
-            Some(announce) => announce(self.guard),
+            Some(announce) => announce(place),
             None => Ok(()),
         }
     }

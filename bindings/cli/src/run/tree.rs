@@ -50,7 +50,8 @@ pub fn exit_code(status: WaitStatus) -> u8 {
 }
 
 /// Ends every descendant: asks, and after the grace no longer asks. `seen` hears of each that ends.
-pub fn end_all(grace: Duration, mut seen: impl FnMut(Pid, WaitStatus)) {
+/// Returns one that may not be ended, where such are left.
+pub fn end_all(grace: Duration, mut seen: impl FnMut(Pid, WaitStatus)) -> Option<Pid> {
     let end = Instant::now() + grace;
     let mut asked = Vec::new();
     loop {
@@ -58,7 +59,7 @@ pub fn end_all(grace: Duration, mut seen: impl FnMut(Pid, WaitStatus)) {
             match reap() {
                 Reaped::Ended(pid, status) => seen(pid, status),
                 Reaped::StillRunning => break,
-                Reaped::NoneLeft => return,
+                Reaped::NoneLeft => return None,
             }
         }
         let is_late = Instant::now() >= end;
@@ -76,11 +77,9 @@ pub fn end_all(grace: Duration, mut seen: impl FnMut(Pid, WaitStatus)) {
                 let _ = kill_process(pid, Signal::CONT);
             }
         }
-        if let (Some(pid), false) = (denied, reached) {
+        if denied.is_some() && !reached {
             // Another user's, through sudo for instance: it would be waited for without end.
-            let pid = pid.as_raw_nonzero();
-            crate::output::remark(&format!("process {pid} may not be ended, and is left"));
-            return;
+            return denied;
         }
         thread::sleep(PAUSE);
     }

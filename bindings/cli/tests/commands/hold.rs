@@ -36,7 +36,8 @@ fn strangers_are_kept_off_until_ctrl_c() {
 
     signal(held.pid().into(), "INT");
     assert_eq!(held.code(), 0);
-    assert!(can_be_taken(port));
+    // Whoever looks at a process keeps its sockets for a moment.
+    until("the end of the hold", || can_be_taken(port));
     assert_eq!(home.json(&format!("check {port}"))["verdict"], "reserved");
 }
 

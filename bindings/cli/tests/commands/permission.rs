@@ -1,11 +1,13 @@
 //! What another user than root is refused, and how the shell is told: exit code 3.
 
-use crate::support::{Nobody, free_port, like, valid};
+use std::{fs, io::Read, os::unix::fs::PermissionsExt, process::Stdio};
+
+use crate::support::{Nobody, Server, free_port, like, line, runs, signal, skipped, until, valid};
 
 #[test]
 fn permission_exits_with_3() {
     let Some(nobody) = Nobody::new() else {
-        println!("SKIPPED what only another user is refused: this is not root");
+        skipped("what only another user is refused: this is not root");
         return;
     };
     let fails = |words: &[&str]| {
@@ -42,7 +44,7 @@ fn permission_exits_with_3() {
 #[test]
 fn a_command_that_cannot_gain_rights_has_its_port_kept_and_may_ask_for_them() {
     let Some(nobody) = Nobody::new() else {
-        println!("SKIPPED what only another user is refused: this is not root");
+        skipped("what only another user is refused: this is not root");
         return;
     };
     let port = free_port().to_string();
@@ -53,4 +55,47 @@ fn a_command_that_cannot_gain_rights_has_its_port_kept_and_may_ask_for_them() {
     };
     assert_eq!(rights(&[]), "NoNewPrivs:\t1\n");
     assert_eq!(rights(&["--unwatched"]), "NoNewPrivs:\t0\n");
+}
+
+#[test]
+fn a_command_that_may_not_be_ended_is_left_and_named() {
+    let Some(nobody) = Nobody::new() else {
+        skipped("a command that may not be ended: this is not root");
+        return;
+    };
+    // As `sudo` does: it belongs to root, and what it starts becomes another user, here root again.
+    let sudo = nobody.path("sudo");
+    fs::copy("/usr/bin/setpriv", &sudo).unwrap();
+    fs::set_permissions(&sudo, fs::Permissions::from_mode(0o4755)).unwrap();
+    let port = free_port().to_string();
+    let mut run = nobody.command(nobody.path("portman"));
+    run.args([
+        "run",
+        "-q",
+        "--unwatched",
+        "--project",
+        "shop",
+        "--port",
+        &port,
+    ])
+    .args(["--grace", "200ms", "--"])
+    .arg(&sudo)
+    .args(["--reuid", "0", "--regid", "0", "--clear-groups"])
+    .args(["sh", "-c", "echo $$; exec sleep 600 >/dev/null 2>&1"]);
+    let mut portman = Server::spawn(run.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let pid: u32 = line(portman.0.stdout.take().unwrap()).parse().unwrap();
+    signal(portman.pid().into(), "TERM");
+    let code = portman.code();
+    let mut said = String::new();
+    let mut stderr = portman.0.stderr.take().unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    let was_left = runs(pid);
+    signal(pid.into(), "KILL");
+    until("the end of the command", || !runs(pid));
+    like(
+        &said,
+        &format!("process {pid} may not be ended, and is left\n"),
+    );
+    assert!(was_left);
+    assert_eq!(code, 1);
 }

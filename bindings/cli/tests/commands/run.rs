@@ -5,21 +5,33 @@ use std::{
     process::{Command, Stdio},
 };
 
+use nix::sys::signal::{SigHandler, Signal};
+
 use crate::support::{
     Home, Ran, Server, answers, finished, free_port, http_server, like, line, listener,
-    on_terminal, signal, until, valid,
+    on_terminal, signal, valid,
 };
 
-fn command(home: &Home, options: &str, words: &[&str]) -> Command {
-    let range = ["--range", home.range.as_str()];
+pub fn command(home: &Home, options: &str, words: &[&str]) -> Command {
+    let ports = home.range();
+    let range = ["--range", ports.as_str()];
     // `--range` and `--port` exclude one another.
     let range = range.into_iter().filter(|_| !options.contains("--port"));
     let options = range.chain(options.split_whitespace()).chain(["--"]);
     let words = options.chain(words.iter().copied());
-    home.command(["run", "--project", "shop"].into_iter().chain(words))
+    let mut command = home.command(["run", "--project", "shop"].into_iter().chain(words));
+    // Whoever runs the tests below `nohup` has it ignored, and so had everything that they start.
+    // SAFETY: `signal` may be called between `fork` and `exec`.
+    unsafe {
+        command.pre_exec(|| {
+            nix::sys::signal::signal(Signal::SIGHUP, SigHandler::SigDfl)?;
+            Ok(())
+        });
+    }
+    command
 }
 
-fn ran(home: &Home, options: &str, words: &[&str]) -> Ran {
+pub fn ran(home: &Home, options: &str, words: &[&str]) -> Ran {
     finished(&mut command(home, options, words))
 }
 
@@ -50,8 +62,9 @@ fn the_port_is_in_the_environment_and_the_arguments() {
 #[test]
 fn it_is_the_same_port_tomorrow_and_never_another_projects() {
     let home = Home::new();
+    let range = home.range();
     let port = |project: &str| {
-        let words = vec!["run", "--project", project, "-q", "--range", &home.range];
+        let words = vec!["run", "--project", project, "-q", "--range", &range];
         let done = home.run_args(&[words, vec!["--", "sh", "-c", "echo $PORT"]].concat());
         assert_eq!(done.code, 0, "{done:?}");
         done.out
@@ -76,7 +89,7 @@ fn a_claim_that_lasts_is_used_and_goes_back() {
     );
     let api = home.ok(&format!(
         "request --name shop --role api --range {} --random",
-        home.range
+        home.range()
     ));
     assert_eq!(
         ran(&home, "-q --role api", &["sh", "-c", "echo $PORT"]).out,
@@ -192,6 +205,10 @@ fn a_socket_is_handed_over() {
     );
     assert_eq!(line(client), "hello");
     assert_eq!(running.code(), 0);
+
+    let done = ran(&home, "--listen-fds --address 192.0.2.1", &["true"]);
+    assert_eq!(done.code, 2, "{done:?}");
+    assert_eq!(home.json("list"), serde_json::json!([]));
 }
 
 /// Counts the signals that it gets within a moment after the first.
@@ -268,102 +285,17 @@ fn what_nohup_lets_be_ignored_stays_ignored() {
     assert_eq!(finished(&mut nohup).out, "ignored\n");
 }
 
-/// Binds without `SO_REUSEADDR`, late, and listens later still.
-const PLAIN: &str = "import os, socket, sys, time\n\
-    sys.stdin.readline()\n\
-    s = socket.socket()\n\
-    s.bind(('127.0.0.1', int(os.environ['PORT'])))\n\
-    print('bound', flush=True)\n\
-    sys.stdin.readline()\n\
-    s.listen()\n\
-    print('listens', flush=True)\n\
-    time.sleep(600)";
-
-#[test]
-fn nobody_takes_the_port_before_a_server_without_reuseaddr_listens() {
-    use std::io::{BufRead, BufReader, Write};
-
-    let home = Home::new();
-    let mut job = command(&home, "", &["python3", "-c", PLAIN]);
-    let mut running = Server::spawn(
-        job.stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped()),
-    );
-    let port: u16 = line(running.0.stderr.take().unwrap())
-        .rsplit(':')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
-    // A stranger that tries all the time, and says how often, and how often it succeeded.
-    let script = "import select, socket, sys\n\
-        port, tries, got = int(sys.argv[1]), 0, 0\n\
-        while True:\n\
-        \x20   for _ in range(10):\n\
-        \x20       s = socket.socket()\n\
-        \x20       try: s.bind(('', port)); got += 1\n\
-        \x20       except OSError: pass\n\
-        \x20       s.close(); tries += 1\n\
-        \x20   if select.select([sys.stdin], [], [], 0)[0]:\n\
-        \x20       if not sys.stdin.readline(): break\n\
-        \x20       print(tries, got, flush=True)";
-    let mut stranger = Command::new("python3");
-    let stranger = stranger.args(["-c", script]).arg(port.to_string());
-    let mut stranger = Server::spawn(stranger.stdin(Stdio::piped()).stdout(Stdio::piped()));
-    let mut asks = stranger.0.stdin.take().unwrap();
-    let mut answers_of = BufReader::new(stranger.0.stdout.take().unwrap()).lines();
-    let mut asked = || -> Vec<u32> {
-        asks.write_all(b"\n").unwrap();
-        let counted = answers_of.next().unwrap().unwrap();
-        counted
-            .split(' ')
-            .map(|count| count.parse().unwrap())
-            .collect()
-    };
-
-    let mut input = running.0.stdin.take().unwrap();
-    let mut said = BufReader::new(running.0.stdout.take().unwrap()).lines();
-    let before = asked();
-    for expected in ["bound", "listens"] {
-        input.write_all(b"go\n").unwrap();
-        assert_eq!(said.next().unwrap().unwrap(), expected);
-        asked();
-    }
-    let counts = asked();
-    assert!(counts[0] > before[0] && before[0] >= 10, "{counts:?}");
-    assert_eq!(counts[1], 0, "of {} tries", counts[0]);
-    assert!(answers(port));
-    signal(running.pid().into(), "TERM");
-    assert_eq!(running.code(), 143);
-}
-
-#[test]
-fn a_server_that_cannot_be_watched_can_bind() {
-    let home = Home::new();
-    let script = "import os, socket; s = socket.socket(); s.bind(('', int(os.environ['PORT']))); print('bound')";
-    for options in ["-q --unwatched", "-q"] {
-        assert_eq!(
-            ran(&home, options, &["python3", "-c", script]).out,
-            "bound\n"
-        );
-    }
-}
-
 #[test]
 fn whoever_answers_instead_is_named() {
     let home = Home::new();
     let port = free_port();
     let mut job = command(
         &home,
-        &format!("--unwatched --wait 30s --port {port}"),
-        &["sleep", "600"],
+        &format!("--unwatched --wait 60s --port {port}"),
+        &["sh", "-c", "echo started; exec sleep 600"],
     );
-    let mut running = Server::spawn(job.stderr(Stdio::piped()));
-    until("the claim", || home.json("list")[0]["number"] == port);
-    until("the start", || {
-        std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
-    });
+    let mut running = Server::spawn(job.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    assert_eq!(line(running.0.stdout.take().unwrap()), "started");
     let server = http_server(port);
     assert_eq!(running.code(), 4);
     let said = line(running.0.stderr.take().unwrap());

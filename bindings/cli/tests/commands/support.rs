@@ -5,11 +5,12 @@ use std::{
     ffi::OsStr,
     fs,
     io::{BufRead, BufReader, Read},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
+    ops::RangeInclusive,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Mutex, OnceLock},
+    sync::{Arc, Mutex, Once, OnceLock},
     thread,
     time::{Duration, Instant},
 };
@@ -17,6 +18,11 @@ use std::{
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::ports::block;
+pub use crate::ports::{free_port, listener};
+
+pub use crate::skipped::skipped;
 
 /// The binary that Cargo has built for these tests.
 pub const PORTMAN: &str = env!("CARGO_BIN_EXE_portman");
@@ -26,8 +32,7 @@ pub const LONGEST: Duration = Duration::from_secs(30);
 /// A folder with a registry, in which commands are run.
 pub struct Home {
     dir: TempDir,
-    /// Ports of its own, as far as chance goes: `--range` takes it.
-    pub range: String,
+    ports: OnceLock<RangeInclusive<u16>>,
 }
 
 /// What a command did.
@@ -40,10 +45,17 @@ pub struct Ran {
 
 impl Home {
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let first = 20_000 + random(199) * 50;
-        let range = format!("{first}-{}", first + 49);
-        Self { dir, range }
+        heed_signals();
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            ports: OnceLock::new(),
+        }
+    }
+
+    /// Ports that are this test's alone, as `--range` takes them.
+    pub fn range(&self) -> String {
+        let range = self.ports.get_or_init(block);
+        format!("{}-{}", range.start(), range.end())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -146,32 +158,6 @@ pub fn valid(name: &str, text: &str) -> Value {
     value
 }
 
-/// A listener of this process on a free port of 20000–29999.
-pub fn listener() -> (TcpListener, u16) {
-    let end = Instant::now() + LONGEST;
-    while Instant::now() < end {
-        let port = 20_000 + u16::try_from(random(10_000)).unwrap();
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
-            return (listener, port);
-        }
-    }
-    panic!("no port is free");
-}
-
-/// From the system each time: tests run at once, and in several processes.
-fn random(below: u32) -> u32 {
-    let mut bytes = [0; 4];
-    fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .unwrap();
-    u32::from_ne_bytes(bytes) % below
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    listener().1
-}
-
 /// A process that is ended with the test.
 pub struct Server(pub Child);
 
@@ -231,6 +217,25 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Whoever runs the tests may have them ignore signals, as `nohup` does, and all that they start would
+/// ignore them, too. One that is caught here is nothing special to a program that is started.
+fn heed_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
+
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let mut lines = status.lines();
+        let ignored = lines.find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+        let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap();
+        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1] {
+            if ignored & (1 << (signal - 1)) != 0 {
+                signal_hook::flag::register(signal, Arc::default()).unwrap();
+            }
+        }
+    });
+}
+
 /// Sends a signal by its name.
 pub fn signal(pid: i64, name: &str) {
     let status = Command::new("kill")
@@ -272,6 +277,7 @@ pub struct Nobody(TempDir);
 impl Nobody {
     /// Only root can become somebody else.
     pub fn new() -> Option<Self> {
+        heed_signals();
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
         fs::copy(PORTMAN, dir.path().join("portman")).unwrap();
@@ -281,21 +287,23 @@ impl Nobody {
             .then_some(nobody)
     }
 
-    fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The program, to be started as that user.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("setpriv");
         command
             .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
             .arg(program)
             .current_dir(self.0.path())
-            .env(
-                "PORTKEEPER_DB_PATH",
-                self.0.path().join("registry/ports.db"),
-            );
+            .env("PORTKEEPER_DB_PATH", self.path("registry/ports.db"));
         command
     }
 
     pub fn run(&self, args: &[&str]) -> Ran {
-        finished(self.command(self.0.path().join("portman")).args(args))
+        finished(self.command(self.path("portman")).args(args))
     }
 }
 

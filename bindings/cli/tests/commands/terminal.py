@@ -1,4 +1,6 @@
-"""Runs a program on a pseudo-terminal and types what it waits for; prints what it showed as JSON."""
+"""Runs a program on a pseudo-terminal and types what it waits for; prints what it showed as JSON.
+
+What is to be typed and begins with NUL is a command for the shell instead."""
 
 import fcntl
 import json
@@ -6,6 +8,7 @@ import os
 import pty
 import select
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -24,7 +27,10 @@ while True:
         if at >= 0:
             expected, typed = steps.pop(0)
             seen = at + len(expected.encode())
-            os.write(fd, typed.encode())
+            if typed.startswith("\0"):
+                subprocess.run(typed[1:], shell=True, check=True)
+            else:
+                os.write(fd, typed.encode())
             continue
     left = end - time.monotonic()
     if left <= 0 or not select.select([fd], [], [], left)[0]:

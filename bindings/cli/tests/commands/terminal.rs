@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::support::{Home, free_port, http_server, listener, on_terminal, runs, sql};
+use crate::support::{Home, Server, free_port, http_server, listener, on_terminal, runs, sql};
 
 const WIDE: (u16, u16) = (80, 24);
 
@@ -42,6 +42,37 @@ fn kill_asks_and_shows_what_would_end() {
     let shown = on_terminal(&mut home.command(&line), WIDE, &[("[y/N] ", "yes\n")]);
     assert_eq!(shown.code, 0, "{shown:?}");
     assert_eq!(server.code(), -15);
+}
+
+/// Listens on another address of the port once it is told to.
+const LATECOMER: &str = "import os, socket, sys, time\n\
+    while not os.path.exists('go'): time.sleep(.01)\n\
+    s = socket.create_server(('127.0.0.2', int(sys.argv[1])))\n\
+    open('listens', 'w').close()\n\
+    time.sleep(600)";
+
+#[test]
+fn kill_ends_nobody_who_came_after_the_question() {
+    let home = Home::new();
+    let port = free_port();
+    let first = http_server(port);
+    let mut python = std::process::Command::new("python3");
+    let python = python.args(["-c", LATECOMER]).arg(port.to_string());
+    let latecomer = Server::spawn(python.current_dir(home.path(".")));
+    let comes = format!(
+        "\0cd {} && touch go && until [ -e listens ]; do sleep .01; done",
+        home.path(".").display()
+    );
+    let line = ["kill".to_owned(), port.to_string()];
+    let shown = on_terminal(
+        &mut home.command(&line),
+        WIDE,
+        &[("[y/N] ", &comes), ("", "y\n")],
+    );
+    assert_eq!(shown.code, 4, "{shown:?}");
+    let expected = format!("meanwhile python3 {} listens", latecomer.pid());
+    assert!(shown.out.contains(&expected), "{shown:?}");
+    assert!(runs(first.pid()) && runs(latecomer.pid()));
 }
 
 #[test]
@@ -175,6 +206,18 @@ fn watch_shows_no_more_than_the_screen_has() {
     let frame = shown.out.split("\x1b[H").nth(1).unwrap();
     assert_eq!(frame.matches("\r\n").count(), 8, "{frame:?}");
     assert!(frame.contains("… 43 more"), "{frame:?}");
+
+    // Nor in breadth, where a line that is too long would take two.
+    let shown = on_terminal(
+        home.command(["list", "--watch"]).env("NO_COLOR", "1"),
+        (6, 10),
+        &[("… 43 …", "\x03")],
+    );
+    let frame = shown.out.split("\x1b[H").nth(1).unwrap();
+    let frame = frame.split("\x1b[J").next().unwrap().replace("\x1b[K", "");
+    let lines: Vec<&str> = frame.split("\r\r\n").collect();
+    assert_eq!(lines.len(), 9, "{frame:?}");
+    assert!(lines.iter().all(|line| line.width() <= 6), "{frame:?}");
 }
 
 #[test]
@@ -183,7 +226,7 @@ fn watch_of_json_is_a_line_each_time() {
 
     let home = Home::new();
     let mut command = home.command(["list", "--watch", "20ms", "--json"]);
-    let mut watching = crate::support::Server::spawn(command.stdout(std::process::Stdio::piped()));
+    let mut watching = Server::spawn(command.stdout(std::process::Stdio::piped()));
     let lines = BufReader::new(watching.0.stdout.take().unwrap()).lines();
     for line in lines.take(3) {
         crate::support::valid("list", &line.unwrap());

@@ -84,10 +84,7 @@ export class Running {
     this.child = spawn(command, args, { stdio: 'pipe', env: { ...process.env, NO_COLOR: '1', ...env }, ...rest })
     this.ended = once(this.child, 'close').then(([code, signal]) => ({ code, signal }))
     for (const stream of [this.child.stdout, this.child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => {
-        this.output += text
-        this.child.emit('output')
-      })
+      stream.setEncoding('utf8').on('data', (text) => (this.output += text))
     }
     afterwards(t, () => this.stop('SIGKILL'))
   }
@@ -96,17 +93,15 @@ export class Running {
     return this.child.pid
   }
 
-  /** Waits for a text; fails when the process ends without it. */
-  async says(pattern) {
-    const over = AbortSignal.timeout(DEADLINE)
-    for (;;) {
+  /** Waits for a text; fails when the process ends without it, or goes on for too long. */
+  says(pattern) {
+    return eventually(() => `${pattern} in\n${this.output}`, () => {
       const found = pattern.exec(this.output)
-      if (found) return found
-      if (over.aborted || this.child.exitCode !== null || this.child.signalCode !== null) {
+      if (!found && (this.child.exitCode !== null || this.child.signalCode !== null)) {
         throw new Error(`${pattern} was not said:\n${this.output}`)
       }
-      await Promise.race([once(this.child, 'output', { signal: over }), this.ended]).catch(() => {})
-    }
+      return found
+    })
   }
 
   /** Ends it, and says how it ended. */
@@ -137,6 +132,18 @@ signal.pause()`
   return process
 }
 
+/** Another process that has the write lock of a database. */
+export async function lockedBy(t, file) {
+  const script = `import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute('BEGIN IMMEDIATE')
+print('locked', flush=True)
+sys.stdin.read()`
+  const process = new Running(t, 'python3', ['-c', script, file])
+  await process.says(/locked/)
+  return process
+}
+
 /** Different ports of the range that nobody has, ascending. */
 export async function freePorts(count) {
   const keeper = Keeper.openSync({ inMemory: true })
@@ -144,13 +151,13 @@ export async function freePorts(count) {
   return claims.map((claim) => claim.number).sort((a, b) => a - b)
 }
 
-/** Asks until the answer is true. */
+/** Asks until the answer is true. `what` is a text, or a function of one. */
 export async function eventually(what, ask) {
   const end = Date.now() + DEADLINE
   for (;;) {
     const answer = await ask()
     if (answer) return answer
-    if (Date.now() > end) throw new Error(`${what} did not happen within ${DEADLINE} ms`)
+    if (Date.now() > end) throw new Error(`${typeof what === 'function' ? what() : what} did not happen within ${DEADLINE} ms`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

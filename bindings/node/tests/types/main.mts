@@ -8,7 +8,7 @@ import {
 } from 'portkeeper'
 
 export async function story(): Promise<void> {
-  using keeper = await Keeper.open({ path: 'x.db', durability: 'normal', busyTimeout: 100 })
+  using keeper = await Keeper.open({ path: 'x.db', durability: 'normal', busyTimeout: 100, allowNetworkFileSystem: true })
   const [web, api]: (Reservation | undefined)[] = await keeper.request({ project: 'my-app', roles: ['web', 'api'] as const })
   const claim: Reservation = await keeper.reserve(3000, { project: 'my-app', tags: ['a'], metadata: { a: [1] } })
   const since: Date = claim.reservedAt

@@ -42,6 +42,9 @@ class Keeper:
 
     Opens the user's registry: `PORTKEEPER_DB_PATH` where it is set, else `~/.portkeeper/database.db`.
     May be used from several threads, and after a fork. Leaving the `with` block closes it.
+
+    A registry on a network or FUSE file system, which may lose what was acknowledged, is `UNSUPPORTED` unless
+    `allow_network_file_system` allows it.
     """
 
     def __new__(
@@ -52,6 +55,7 @@ class Keeper:
         actor: str | None = None,
         durability: _Durability | None = None,
         busy_timeout: _Seconds | None = None,
+        allow_network_file_system: bool = False,
     ) -> Self: ...
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -239,7 +243,10 @@ class Keeper:
     def restore(self, path: _Path, *, progress: _Progress | None = None) -> RestoreReport:
         """Makes the claims those of a backup, or of a dump. Nothing is deleted."""
     def dump(self, target: _Path | _Writer, *, progress: _Progress | None = None) -> None:
-        """Writes the registry as SQL text to a file, by its path or opened in binary mode."""
+        """Writes the registry as SQL text to a new file, by its path, or to one that is opened in binary mode.
+
+        Raises `FileExistsError` for a path that exists. An attempt that fails leaves none behind.
+        """
     def prune(
         self,
         *,
@@ -271,7 +278,11 @@ class Lease:
     def set_roles(self, roles: Mapping[int, str | None]) -> None:
         """Says what the leased ports are used for now, without an entry in the history."""
     def release(self) -> None:
-        """Releases the ports; again is no error. In a forked child, which has only a copy: `UNSUPPORTED`."""
+        """Releases the ports; again is no error, and after an error another attempt.
+
+        In a forked child, which has only a copy: `UNSUPPORTED`.
+        """
+    def _leave(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /

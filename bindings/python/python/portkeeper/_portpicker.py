@@ -35,7 +35,7 @@ def pick_unused_port(pid: int | None = None, *, project: str | None = None) -> i
 
 def return_port(port: int) -> None:
     """Gives back a port of `pick_unused_port`. Others, and a parent's in a forked child, are left alone."""
-    lease = _leases.pop(port, _Unknown)
+    lease = _leases.get(port)
     if isinstance(lease, Lease):
         lease.release()
     elif isinstance(lease, str):
@@ -43,15 +43,13 @@ def return_port(port: int) -> None:
         claim = _open().get(port)
         if claim is not None and claim.lease is not None and claim.lease.id == lease:
             _open().release(port)
+    # Not before: what failed can be tried again.
+    _leases.pop(port, None)
 
 
 def is_port_free(port: int) -> bool:
     """Whether nobody has claimed the port and a server could bind it, for TCP and UDP."""
     return _open().check(port).is_free
-
-
-class _Unknown:
-    """Stands for a port that was not picked here."""
 
 
 def _open() -> Keeper:
@@ -64,14 +62,17 @@ def _open() -> Keeper:
 
 @atexit.register
 def _return_all() -> None:
-    # A process that ends otherwise gives its ports back by the next sweep of any keeper.
-    while _leases:
-        _, lease = _leases.popitem()
-        if isinstance(lease, Lease):
-            try:
-                lease.release()
-            except Exception:
-                return
+    leases = [lease for lease in _leases.values() if isinstance(lease, Lease)]
+    _leases.clear()
+    try:
+        for lease in leases:
+            lease.release()
+    except Exception:
+        # A busy registry is no reason to wait for each of them: a later sweep of any keeper gives them back.
+        pass
+    finally:
+        for lease in leases:
+            lease._leave()
 
 
 def _forget() -> None:

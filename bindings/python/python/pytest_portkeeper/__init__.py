@@ -31,7 +31,9 @@ class PortFactory:
     """Gives a port for each call; all of them are given back together at the end of the fixture's scope."""
 
     def __init__(self, session: Session, user: str, held: dict[int, str]) -> None:
-        self._session = session
+        # Now, and not by the first call: calls may come from several threads.
+        self._pool = session.pool
+        self._worker = session.settings.worker
         self._user = user
         self._held = held
         self._ports: list[int] = []
@@ -42,7 +44,7 @@ class PortFactory:
         return self._take(user, name or f"port {len(self._ports) + 1}")
 
     def _take(self, user: str, purpose: str) -> int:
-        port = self._session.take(user)
+        port = self._pool.take(user, self._worker)
         self._ports.append(port)
         self._held[port] = purpose
         return port
@@ -54,7 +56,7 @@ class PortFactory:
 
     def _give_back(self) -> None:
         for port in self._ports:
-            self._session.pool.give_back(port)
+            self._pool.give_back(port)
         self._ports.clear()
 
 
@@ -98,9 +100,10 @@ def session_port_factory(request: pytest.FixtureRequest) -> Iterator[PortFactory
 
 
 @pytest.fixture(scope="session")
-def port_keeper(pytestconfig: pytest.Config) -> Keeper:
-    """The registry that the ports come from."""
-    return pytestconfig.stash[_SESSION].keeper
+def port_keeper(pytestconfig: pytest.Config) -> Iterator[Keeper]:
+    """The registry that the ports come from; the tests' own access to it, which they may even close."""
+    with pytestconfig.stash[_SESSION].opened() as keeper:
+        yield keeper
 
 
 @pytest.fixture(scope="session")
@@ -133,6 +136,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     ):
         group.addoption(f"--portkeeper-{name}", metavar=metavar, help=text)
         parser.addini(f"portkeeper_{name}", text, default="")
+    text = "every server of these tests sets SO_REUSEADDR: ports with closed connections are used again at once"
+    parser.addini("portkeeper_reuse_address", text, type="bool", default=False)
     group.addoption("--portkeeper-report", action="store_true", help="print which ports the run used")
     parser.addini("portkeeper_project", "whose the ports are; by default what the root folder is called", default="")
 
@@ -145,6 +150,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not session.config.getoption("portkeeper_report"):
+        return
     used = session.config.stash[_SESSION].used()
     if used is None:
         return
@@ -168,6 +175,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     session = config.stash.get(_SESSION, None)
     if session is not None:
         session.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    # A test that is run again has other ports than the last time.
+    if _HELD in item.stash:
+        del item.stash[_HELD]
 
 
 @pytest.hookimpl(wrapper=True)

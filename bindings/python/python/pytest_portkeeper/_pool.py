@@ -7,12 +7,13 @@ has the ports that its tests needed at once, those whose closed connections the 
 and a few more: what its busiest minute needs, and never more than the range has.
 
 Before a port is handed out again the machine is asked whether a server could bind it, with and without
-`SO_REUSEADDR`. One that a test left listening, or in TIME-WAIT, rests until that is over.
+`SO_REUSEADDR`. One that a test left listening, or in TIME-WAIT, rests until that is over. No more than a share of
+the range rests in TIME-WAIT at once: from then on ports are used again early, if every server of the session so
+far did set `SO_REUSEADDR`, which binds them all the same.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import socket
@@ -31,8 +32,12 @@ if TYPE_CHECKING:
 LARGEST_BLOCK = 8
 # How long a port rests that could not be bound, before it is looked at again.
 REST = 1.0
-# How many resting ports are looked at for one test, at most.
+# How many ports of each kind that rest are looked at for one test, at most.
 LOOKS = 4
+# How long a test waits for a port of its own session to come back where the range has no other.
+LAST = 1.0
+# A socket that was closed may live for a moment, while somebody reads `/proc`.
+MOMENT = 0.1
 
 
 @dataclass
@@ -44,6 +49,9 @@ class Port:
     user: str = ""
     role: str | None = None
     asked: float = 0.0
+    """When it was last looked at without being bindable."""
+    was_taken: bool = False
+    """Whether something was there already the last time."""
 
 
 @dataclass
@@ -53,6 +61,8 @@ class Pool:
     keeper: Keeper
     project: str
     range: tuple[int, int] | None
+    share: int
+    """How many ports may be in TIME-WAIT at once; 0 where every server is known to set `SO_REUSEADDR`."""
     warn: Callable[[str], None]
     left: list[tuple[int, str, str]] = field(default_factory=list)
     handed_out: int = 0
@@ -67,8 +77,14 @@ class Pool:
         self._lock = threading.RLock()
         self._all: dict[int, Port] = {}
         self._ready: deque[Port] = deque()
-        self._resting: deque[Port] = deque()
+        # Only closed connections are in the way, and not of a server that sets `SO_REUSEADDR`.
+        self._cooling: deque[Port] = deque()
+        # Something else is.
+        self._occupied: deque[Port] = deque()
         self._unnamed: list[Port] = []
+        # Whether a server of this session did not set `SO_REUSEADDR`.
+        self._is_plain = False
+        self._has_warned = False
 
     @property
     def leased(self) -> int:
@@ -91,7 +107,7 @@ class Pool:
                     self._ready.appendleft(port)
                     raise
                 if is_mine:
-                    port.user = user
+                    port.user, port.was_taken = user, False
                     return port.number
 
     def give_back(self, number: int) -> None:
@@ -111,18 +127,30 @@ class Pool:
                 if not is_bindable(port.number):
                     self._ready.remove(port)
                     self._rest(port)
+            again = [port for port in self._occupied if port.user]
+            if again:
+                time.sleep(MOMENT)
+            for port in again:
+                self._occupied.remove(port)
+                self._rest(port)
 
     def close(self) -> None:
         """Releases every port."""
         if self._pid != os.getpid():
             return
         with self._lock:
-            leases = {id(port.lease): port.lease for port in self._all.values()}
+            leases = list({id(port.lease): port.lease for port in self._all.values()}.values())
             self._begin()
-        for lease in leases.values():
-            # A busy registry is no reason to fail a run: what is left ends with this process.
-            with contextlib.suppress(Exception):
+        try:
+            for lease in leases:
                 lease.release()
+        except Exception:
+            # A busy registry is no reason to fail a run, nor to wait for each of the leases: what is left ends
+            # with this process.
+            pass
+        finally:
+            for lease in leases:
+                lease._leave()
 
     def _next(self) -> Port:
         for _ in range(len(self._ready)):
@@ -131,28 +159,58 @@ class Pool:
                 return port
             self._rest(port)
         now = time.monotonic()
-        for _ in range(min(LOOKS, len(self._resting))):
-            if self._resting[0].asked + REST > now:
-                break
-            port = self._resting.popleft()
-            if is_bindable(port.number):
-                return port
-            port.asked = now
-            self._resting.append(port)
-        return self._grown()
+        for queue in (self._cooling, self._occupied):
+            for _ in range(min(LOOKS, len(queue))):
+                if queue[0].asked + REST > now:
+                    break
+                port = queue.popleft()
+                if is_bindable(port.number):
+                    return port
+                self._rest(port)
+        return self._early() or self._grown()
 
     def _rest(self, port: Port) -> None:
         port.asked = time.monotonic()
-        self._resting.append(port)
-        if port.user and not is_bindable(port.number, reuse=True):
-            # More than the trace of a closed connection: somebody should know.
-            from portkeeper import PortkeeperError
+        if is_bindable(port.number, reuse=True):
+            port.was_taken = False
+            self._cooling.append(port)
+            return
+        self._occupied.append(port)
+        if port.user:
+            self._ask(port)
 
-            try:
-                who = str(self.keeper.check(port.number)).partition(": ")[2]
-            except PortkeeperError as error:
-                who = str(error)
+    def _ask(self, port: Port) -> None:
+        """Finds out what is on a port that even a server with `SO_REUSEADDR` cannot bind."""
+        from portkeeper import PortkeeperError
+
+        try:
+            state = self.keeper.check(port.number)
+            is_trace, who = state.verdict == "time-wait", str(state).partition(": ")[2]
+        except PortkeeperError as error:
+            is_trace, who = False, str(error)
+        if is_trace:
+            self._is_plain = True
+        elif port.was_taken:
+            # Not merely about to end: somebody should know.
             self.left.append((port.number, port.user, who))
+        else:
+            port.was_taken = True
+            return
+        port.user = ""
+
+    def _early(self) -> Port | None:
+        """A port in TIME-WAIT, where enough of them are."""
+        if self._is_plain or len(self._cooling) < self.share:
+            return None
+        for _ in range(min(LOOKS, len(self._cooling))):
+            port = self._cooling.popleft()
+            if is_bindable(port.number, reuse=True):
+                self._tell(
+                    port, f"{len(self._cooling)} others rest already, which is this process's share of the range"
+                )
+                return port
+            self._rest(port)
+        return None
 
     def _grown(self) -> Port:
         from portkeeper import RangeExhaustedError
@@ -160,14 +218,12 @@ class Pool:
         count = min(max(1, len(self._all) // 8), LARGEST_BLOCK)
         while True:
             try:
-                lease = self.keeper.lease(self.project, count=count, range=self.range, strategy="random")
+                new = self._leased(count)
             except RangeExhaustedError:
                 if count == 1:
                     return self._last_resort()
                 count //= 2
                 continue
-            new = [Port(number, lease) for number in lease.ports]
-            self._all.update((port.number, port) for port in new)
             usable = None
             for port in new:
                 # The engine's probe, like most servers, is not hindered by closed connections.
@@ -181,20 +237,39 @@ class Pool:
                 self._ready.remove(port)
                 self._rest(port)
 
+    def _leased(self, count: int) -> list[Port]:
+        lease = self.keeper.lease(self.project, count=count, range=self.range, strategy="random")
+        new = [Port(number, lease) for number in lease.ports]
+        self._all.update((port.number, port) for port in new)
+        return new
+
     def _last_resort(self) -> Port:
-        for port in self._resting:
-            if is_bindable(port.number, reuse=True):
-                self._resting.remove(port)
-                self.warn(
-                    f"port {port.number} is handed out although closed connections keep it for up to a minute: "
-                    "a server that does not set SO_REUSEADDR cannot bind it. Every other port of the range is "
-                    "taken; name a larger one with portkeeper_range"
-                )
-                return port
-        # Says what holds the range.
-        lease = self.keeper.lease(self.project, range=self.range, strategy="random")
-        port = self._all[lease.port] = Port(lease.port, lease)
-        return port
+        from portkeeper import RangeExhaustedError
+
+        deadline = time.monotonic() + LAST
+        while True:
+            for queue in (self._cooling, self._occupied):
+                for port in queue:
+                    if is_bindable(port.number, reuse=True):
+                        queue.remove(port)
+                        self._tell(port, "every other port of the range is taken")
+                        return port
+            try:
+                return self._leased(1)[0]
+            except RangeExhaustedError:
+                # It says what holds the range.
+                if not (self._cooling or self._occupied) or time.monotonic() > deadline:
+                    raise
+            time.sleep(MOMENT)
+
+    def _tell(self, port: Port, why: str) -> None:
+        if self.share > 0 and not self._has_warned and not is_bindable(port.number):
+            self._has_warned = True
+            self.warn(
+                f"port {port.number} is handed out although closed connections keep it for up to a minute, as others "
+                f"may be from now on: a server that does not set SO_REUSEADDR cannot bind it ({why}). Name a larger "
+                "range with portkeeper_range"
+            )
 
     def _name(self, port: Port, role: str) -> bool:
         """Says in the registry what the port is for now, and whether it still is this worker's."""
@@ -228,7 +303,7 @@ class Pool:
                 is_mine = is_mine or number == wanted.number
             except (PortNotFoundError, PortReservedError, InvalidInputError):
                 port = self._all.pop(number)
-                for queue in (self._ready, self._resting):
+                for queue in (self._ready, self._cooling, self._occupied):
                     if port in queue:
                         queue.remove(port)
         return is_mine
@@ -245,8 +320,14 @@ def _role(user: str, place: str) -> str:
 
 
 def _any_address() -> tuple[socket.AddressFamily, str]:
+    """The address that stands for every one, as far as this machine has it."""
     if socket.has_dualstack_ipv6():
-        return socket.AF_INET6, "::"
+        try:
+            with socket.socket(socket.AF_INET6) as probe:
+                probe.bind(("::", 0))
+            return socket.AF_INET6, "::"
+        except OSError:
+            pass
     return socket.AF_INET, "0.0.0.0"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from dataclasses import dataclass, field
@@ -12,6 +13,12 @@ import pytest
 if TYPE_CHECKING:
     from portkeeper import Keeper
     from pytest_portkeeper._pool import Pool
+
+
+# One run has at most this part of the range in TIME-WAIT, and leaves the rest to others.
+SHARE = 4
+# The engine's, where no range is named.
+DEFAULT_RANGE = (3000, 9999)
 
 
 class PortkeeperWarning(pytest.PytestWarning):
@@ -25,8 +32,10 @@ class Settings:
     range: tuple[int, int] | None
     database: str
     project: str | None
+    reuse_address: bool
     root: str
     worker: str
+    workers: int
 
     @classmethod
     def of(cls, config: pytest.Config) -> Settings:
@@ -41,13 +50,15 @@ class Settings:
             database = os.path.abspath(
                 os.environ.get("PORTKEEPER_DB_PATH") or os.path.expanduser("~/.portkeeper/database.db")
             )
-        worker = getattr(config, "workerinput", {}).get("workerid", "main")
+        input = getattr(config, "workerinput", {})
         return cls(
             range=_range(chosen("portkeeper_range")),
             database=database,
             project=config.getini("portkeeper_project") or None,
+            reuse_address=config.getini("portkeeper_reuse_address"),
             root=str(config.rootpath),
-            worker=worker,
+            worker=input.get("workerid", "main"),
+            workers=input.get("workercount", 1),
         )
 
 
@@ -79,16 +90,15 @@ class Session:
     def keeper(self) -> Keeper:
         """The registry; opened by the first who asks."""
         if self._keeper is None:
-            from portkeeper import Keeper
-
-            worker = "" if self.settings.worker == "main" else f" {self.settings.worker}"
-            self._keeper = Keeper(self.settings.database, actor=f"pytest{worker} (pid {os.getpid()})")
+            self._keeper = self.opened()
         return self._keeper
 
-    @property
-    def project(self) -> str:
-        """Whose the ports are."""
-        return self.pool.project
+    def opened(self) -> Keeper:
+        """The registry, opened once more for somebody who may close it."""
+        from portkeeper import Keeper
+
+        worker = "" if self.settings.worker == "main" else f" {self.settings.worker}"
+        return Keeper(self.settings.database, actor=f"pytest{worker} (pid {os.getpid()})")
 
     @property
     def pool(self) -> Pool:
@@ -98,22 +108,27 @@ class Session:
             from pytest_portkeeper._pool import Pool
 
             project = self.settings.project or Project.detect(self.settings.root).id
-            self._pool = Pool(self.keeper, project, self.settings.range, _warn)
+            self._pool = Pool(self.keeper, project, self.settings.range, self._share(), _warn)
         return self._pool
 
-    def take(self, user: str) -> int:
-        """A port for a test, or another user of one."""
-        return self.pool.take(user, self.settings.worker)
+    def _share(self) -> int:
+        """How many ports of this process may be in TIME-WAIT at once."""
+        if self.settings.reuse_address:
+            return 0
+        first, last = self.settings.range or DEFAULT_RANGE
+        return max(1, (last - first + 1) // (SHARE * self.settings.workers))
 
     def used(self) -> dict[str, Any] | None:
         """What the report tells of this process, as plain values that cross to xdist's controller."""
-        if self._keeper is None:
+        pool = self._pool
+        if pool is None:
             return None
-        pool = self.pool
-        pool.look()
+        # A run is over well, whatever its report is missing.
+        with contextlib.suppress(Exception):
+            pool.look()
         return {
             "worker": self.settings.worker,
-            "registry": str(self._keeper.path),
+            "registry": str(self.keeper.path),
             "project": pool.project,
             "tests": len(self.tests),
             "handed_out": pool.handed_out,

@@ -25,9 +25,9 @@ pub(crate) struct BoundPort {
 impl BoundPort {
     pub(crate) fn new(py: Python<'_>, bound: core::BoundPort) -> PyResult<Self> {
         let (listener, lease) = bound.into_parts();
+        let reservation = lease.reservations().first().cloned();
         let lease = Kept::new(lease);
-        let reservation = lease.look(|lease| lease.reservations().first().cloned());
-        let reservation = reservation.flatten().ok_or_else(|| {
+        let reservation = reservation.ok_or_else(|| {
             let error = core::Error::Internal("a lease has no port".to_owned());
             crate::error::raised(py, &error)
         })?;

@@ -1,8 +1,8 @@
 //! A port that is kept bound, without listening.
 
-use pyo3::{prelude::*, types::PyAny};
+use pyo3::{prelude::*, sync::PyOnceLock, types::PyAny};
 
-use portkeeper_core::{self as core, Ready};
+use portkeeper_core as core;
 
 use super::{Kept, altered};
 
@@ -14,16 +14,38 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
-    pub(crate) fn new(hold: core::Hold) -> Self {
-        Self {
-            port: hold.port(),
-            kept: Kept::new(hold),
-        }
+    pub(crate) fn new(py: Python<'_>, hold: core::Hold) -> PyResult<Py<Self>> {
+        let port = hold.port();
+        let kept = Kept::new(hold);
+        let hold = Py::new(py, Self { kept, port })?;
+        alive(py)?.call_method1("add", (&hold,))?;
+        Ok(hold)
     }
 
-    pub(super) fn ready(&self) -> Option<Ready> {
-        self.kept.look(|hold| Ready::port(hold.port()))
+    pub(super) fn kept(&self) -> &Kept<core::Hold> {
+        &self.kept
     }
+}
+
+/// The holds of this process, as a `weakref.WeakSet`.
+fn alive(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static ALIVE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let holds = ALIVE.get_or_try_init(py, || {
+        let set = py.import("weakref")?.getattr("WeakSet")?.call0()?;
+        PyResult::Ok(set.unbind())
+    })?;
+    Ok(holds.bind(py))
+}
+
+/// Closes a forked child's copies of its parent's sockets, which would keep the ports bound after the parent
+/// has let go of them.
+pub(crate) fn let_go_of_copies(py: Python<'_>) -> PyResult<()> {
+    let holds = alive(py)?;
+    for hold in holds.call_method0("copy")?.try_iter()? {
+        drop(hold?.cast::<Hold>()?.get().kept.take());
+    }
+    holds.call_method0("clear")?;
+    Ok(())
 }
 
 #[pymethods]
@@ -48,9 +70,11 @@ impl Hold {
     }
 
     /// Gives the port up; again is no error.
-    fn release(&self, py: Python<'_>) {
-        let hold = self.kept.take();
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        let hold = self.kept.lend(py)?;
+        self.kept.give_back(None);
         py.detach(|| drop(hold));
+        Ok(())
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -64,11 +88,12 @@ impl Hold {
         kind: &Bound<'_, PyAny>,
         error: &Bound<'_, PyAny>,
         trace: &Bound<'_, PyAny>,
-    ) {
+    ) -> PyResult<()> {
         let _ = (kind, error, trace);
-        if !self.kept.is_copy() {
-            self.release(py);
+        if self.kept.is_copy() {
+            return Ok(());
         }
+        self.release(py)
     }
 
     fn __repr__(&self) -> String {

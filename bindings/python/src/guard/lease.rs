@@ -63,9 +63,17 @@ impl Lease {
         altered(py, &self.kept, "lease", |lease| lease.set_roles(roles))
     }
 
-    /// Releases the ports; again is no error. In a forked child, which has only a copy: `UNSUPPORTED`.
+    /// Releases the ports; again is no error, and after an error another attempt. In a forked child, which has
+    /// only a copy: `UNSUPPORTED`.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
         released(py, &self.kept)
+    }
+
+    /// Leaves the ports to the sweep that follows the end of this process, for those who end it and cannot wait
+    /// for a busy registry.
+    fn _leave(&self) {
+        // Dropping it would be another attempt.
+        std::mem::forget(self.kept.take());
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {

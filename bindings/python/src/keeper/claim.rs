@@ -88,8 +88,9 @@ impl Keeper {
     }
 
     /// Keeps a claimed port bound, without listening, so that the kernel gives it to nobody else.
-    fn hold(&self, py: Python<'_>, port: Port) -> PyResult<Hold> {
-        self.ask(py, |keeper| keeper.hold(port.0)).map(Hold::new)
+    fn hold(&self, py: Python<'_>, port: Port) -> PyResult<Py<Hold>> {
+        let hold = self.ask(py, |keeper| keeper.hold(port.0))?;
+        Hold::new(py, hold)
     }
 
     /// Waits until a TCP server listens there, and makes sure that it is the right one.

@@ -1,9 +1,9 @@
 //! Care of the database.
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{self, BufWriter, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use pyo3::{prelude::*, types::PyBytes};
@@ -49,7 +49,7 @@ impl Keeper {
             .map(RestoreReport)
     }
 
-    /// Writes the registry as SQL text to a file, by its path or opened in binary mode.
+    /// Writes the registry as SQL text to a new file, by its path, or to one that is opened in binary mode.
     #[pyo3(signature = (target, *, progress = None))]
     fn dump(
         &self,
@@ -62,15 +62,16 @@ impl Keeper {
             return self.ask(py, |keeper| written(keeper, file, progress));
         }
         let path: PathBuf = target.extract()?;
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        {
-            // As private as the registry.
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = py.detach(|| create(&path))?;
+        let outcome = self.ask(py, |keeper| {
+            written(keeper, &file, progress)?;
+            file.sync_all().map_err(refused)
+        });
+        if outcome.is_err() {
+            // It was created a moment ago, and is no whole dump.
+            let _ = py.detach(|| fs::remove_file(&path));
         }
-        let file = py.detach(|| options.open(&path))?;
-        self.ask(py, |keeper| written(keeper, file, progress))
+        outcome
     }
 
     /// Removes old history (after 365 days) and old results of scans (after 7 days).
@@ -113,6 +114,18 @@ impl Keeper {
     }
 }
 
+/// Only a new file: opening the registry's own would empty it, and closing that drops its locks.
+fn create(path: &Path) -> io::Result<fs::File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        // As private as the registry.
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    options.open(path)
+}
+
 fn written(
     keeper: &core::Keeper,
     file: impl Write,
@@ -120,13 +133,14 @@ fn written(
 ) -> core::Result<()> {
     let mut writer = BufWriter::with_capacity(CHUNK, file);
     keeper.dump(&mut writer, watch(progress))?;
-    writer.flush().map_err(|error| {
-        let what = "writing the dump".to_owned();
-        core::Error::PermissionDenied {
-            what,
-            source: error,
-        }
-    })
+    writer.flush().map_err(refused)
+}
+
+fn refused(error: io::Error) -> core::Error {
+    core::Error::PermissionDenied {
+        what: "writing the dump".to_owned(),
+        source: error,
+    }
 }
 
 /// A file of Python's. What it raises goes to the caller in the place of the engine's error.

@@ -1,0 +1,116 @@
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    process,
+};
+
+use crate::failure::{Failure, Outcome};
+
+/// Writes a file that the user named. One that is there already is replaced once the new one is whole:
+/// it may be the only copy of something, and a disk may be full.
+pub fn write<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Outcome<T>) -> Outcome<T> {
+    let failed = |error| Failure::file(path, error);
+    let Some((beside, file)) = beside(path) else {
+        let mut out = BufWriter::new(File::create(path).map_err(failed)?);
+        let written = write(&mut out)?;
+        out.flush().map_err(failed)?;
+        return Ok(written);
+    };
+    let mut out = BufWriter::new(file);
+    let done = write(&mut out).and_then(|written| {
+        out.flush()
+            .and_then(|()| out.get_ref().sync_all())
+            .and_then(|()| fs::rename(&beside, target(path)))
+            .map_err(failed)?;
+        Ok(written)
+    });
+    if done.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    done
+}
+
+/// The file itself, where the path is a link to it.
+fn target(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A new file in the same folder with the rights of the old one; `None` where there can be none, or
+/// where the path is no file, such as a terminal or a pipe.
+fn beside(path: &Path) -> Option<(PathBuf, File)> {
+    let old = match fs::metadata(path) {
+        Ok(old) if old.is_file() => Some(old),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => None,
+        _ => return None,
+    };
+    let target = target(path);
+    let mut name = OsString::from(".");
+    name.push(target.file_name()?);
+    name.push(format!(".{}", process::id()));
+    let beside = target.with_file_name(name);
+    let file = File::create_new(&beside).ok()?;
+    if let Some(old) = old
+        && file.set_permissions(old.permissions()).is_err()
+    {
+        let _ = fs::remove_file(&beside);
+        return None;
+    }
+    Some((beside, file))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+    use super::write;
+    use crate::failure::Failure;
+
+    fn put(path: &Path, text: &str) -> Result<(), Failure> {
+        write(path, |out| Ok(out.write_all(text.as_bytes())?))
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("a.sql"), folder.path().join("link"));
+        let count = || fs::read_dir(&folder).unwrap().count();
+        put(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink("a.sql", &link).unwrap();
+
+        let torn = write(&link, |out| {
+            out.write_all("x".repeat(100_000).as_bytes())?;
+            Err::<(), _>(Failure::Interrupted)
+        });
+        assert!(matches!(torn, Err(Failure::Interrupted)));
+        assert_eq!(
+            (fs::read_to_string(&path).unwrap().as_str(), count()),
+            ("old", 2)
+        );
+
+        put(&link, "new").unwrap();
+        assert_eq!(
+            (fs::read_to_string(&path).unwrap().as_str(), count()),
+            ("new", 2)
+        );
+        assert!(link.is_symlink());
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+    }
+
+    #[test]
+    fn what_is_no_file_is_written_as_it_is() {
+        put(Path::new("/dev/null"), "text").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        let full = put(Path::new("/dev/full"), "text");
+        assert!(matches!(full, Err(Failure::File(path, _)) if path == "/dev/full"));
+        let missing = put(Path::new("/no/such/folder/a.sql"), "text");
+        assert_eq!(missing.map_err(|error| error.exit_code()), Err(2));
+        assert!(matches!(
+            put(Path::new("."), "text"),
+            Err(Failure::File(..))
+        ));
+    }
+}
