@@ -27,7 +27,7 @@ use portkeeper_core::{
 use support::{eventually, skipped};
 
 /// How often each tool looks.
-const LOOKS: usize = 10;
+const LOOKS: usize = 8;
 /// How often a difference without a reason is looked for again.
 const TRIES: usize = 3;
 
@@ -128,7 +128,7 @@ struct Difference {
 impl Tool {
     fn compare(self, mut look: impl FnMut() -> Seen) {
         let stay = Stay::start();
-        let _changes = [Changing::start(), Changing::start()];
+        let _changing = Changing::start();
         let mut reasons = BTreeMap::new();
         let mut compared = 0;
         for _ in 0..LOOKS {
