@@ -57,6 +57,13 @@ fn one_port(c: &mut Criterion) {
                 BatchSize::PerIteration,
             );
         });
+        c.bench_function(&format!("release/{name}"), |b| {
+            b.iter_batched(
+                || drop(keeper.reserve(PORT, ReserveRequest::new("bench")).unwrap()),
+                |()| keeper.release(PORT).unwrap(),
+                BatchSize::PerIteration,
+            );
+        });
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    time::Duration,
 };
 
 use portkeeper_core::{
@@ -48,7 +49,10 @@ fn fill(path: &Path) {
         keeper.release(port).unwrap();
     }
     let roles = PortRequest::new("roles").roles(["web", "api"]);
-    keeper.request(roles.range(24_100..=24_140)).unwrap();
+    keeper.request(roles.range(24_100..=24_120)).unwrap();
+    let owned = PortRequest::new("owned").roles(["web", "api"]);
+    let owned = owned.auto_release().ttl(Duration::from_secs(3_600));
+    keeper.request(owned.range(24_121..=24_140)).unwrap();
     keeper.export(ExportRequest::all()).unwrap();
     keeper.compact(Watch::none()).unwrap();
 }
@@ -143,7 +147,7 @@ fn a_changed_byte_of_a_registry_is_refused_or_found_or_in_a_column_that_is_told(
     let stride = std::env::var("PORTKEEPER_FLIP_STRIDE");
     let stride = stride.map_or(331, |stride| stride.parse().unwrap());
     let mut random = fastrand::Rng::with_seed(7);
-    let (mut refused, mut right, mut found) = (0, 0, 0);
+    let (mut refused, mut right, mut found, mut passed) = (0, 0, 0, 0);
     let mut unnoticed: BTreeMap<String, u32> = BTreeMap::new();
     for at in (0..100).chain((100..whole.len()).step_by(stride)) {
         let bit = random.u8(..8);
@@ -182,6 +186,7 @@ fn a_changed_byte_of_a_registry_is_refused_or_found_or_in_a_column_that_is_told(
                 } else if !findings.is_empty() {
                     found += 1;
                 } else {
+                    passed += 1;
                     for column in columns {
                         *unnoticed.entry(column).or_default() += 1;
                     }
@@ -195,7 +200,7 @@ fn a_changed_byte_of_a_registry_is_refused_or_found_or_in_a_column_that_is_told(
     }
     println!(
         "flipped bytes of a registry: {refused} refused, {right} without a difference, {found} found by \
-         verify, unnoticed {unnoticed:?}"
+         verify, {passed} unnoticed {unnoticed:?}"
     );
     let unnoticed: Vec<_> = unnoticed.into_keys().collect();
     assert!(
@@ -205,4 +210,29 @@ fn a_changed_byte_of_a_registry_is_refused_or_found_or_in_a_column_that_is_told(
         "{unnoticed:?}"
     );
     assert!(refused > 100 && found > 10, "{refused} {found}");
+}
+
+/// What is measured here is what `Keeper::verify` tells.
+#[test]
+fn the_columns_that_pass_are_told() {
+    let source = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/portkeeper-core/src/keeper/maintenance.rs"
+    );
+    let source = fs::read_to_string(source).unwrap();
+    let (_, told) = source.split_once("**What it cannot find.**").unwrap();
+    let (told, _) = told.split_once("pub fn verify").unwrap();
+    for column in UNNOTICED {
+        let (table, name) = column.split_once('.').unwrap();
+        let row = match table {
+            "ports" => "of a claim",
+            "free" => "of a port that is free",
+            "history" => "of an entry",
+            "lease" => "of a lease",
+            _ => "of a saved document",
+        };
+        let (_, list) = told.split_once(row).unwrap();
+        let list = list.split(';').next().unwrap();
+        assert!(list.contains(&format!("`{name}`")), "{column} is not told");
+    }
 }

@@ -2,14 +2,17 @@
 
 #[path = "support/registry.rs"]
 mod registry;
+#[path = "support/skipped.rs"]
+mod skipped;
 mod support;
 
-use std::{fs, io::Write, path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use portkeeper_core::{
     ErrorKind, ExportRequest, Filter, ImportRequest, Keeper, PruneRequest, ReserveRequest, Watch,
 };
 use registry::{Registry, content, raw, reserve};
+use skipped::skipped;
 use support::{child, child_argument};
 
 /// Runs the test `name` once more in a process that has a disk of `size` for itself, where it runs
@@ -46,10 +49,7 @@ fn on_a_small_disk(name: &str, size: &str, body: impl FnOnce(&Path)) {
                 String::from_utf8_lossy(&output.stderr)
             )
         }
-        _ => {
-            let skipped = format!("\nSKIPPED {name}: a file system cannot be mounted here\n");
-            let _ = std::io::stderr().write_all(skipped.as_bytes());
-        }
+        _ => skipped(format_args!("{name}: a file system cannot be mounted here")),
     }
 }
 

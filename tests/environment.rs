@@ -8,6 +8,8 @@
 
 #[path = "support/apart.rs"]
 mod apart;
+#[path = "support/skipped.rs"]
+mod skipped;
 
 use std::{
     env, fs,
@@ -19,6 +21,7 @@ use std::{
 use portkeeper_core::{
     Error, ErrorKind, Filter, Keeper, PortRequest, ReserveRequest, Strategy, Verdict,
 };
+use skipped::skipped;
 
 const PORT: u16 = 27_410;
 const STRANGER: u32 = 65_533;
@@ -37,7 +40,7 @@ fn says(mut command: Command, role: &str, path: &Path) -> Option<String> {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.code() == Some(77) {
-        println!("\nSKIPPED {role}: {}", text.trim());
+        skipped(format_args!("{role}: {}", text.trim()));
         return None;
     }
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -77,7 +80,7 @@ fn as_stranger() -> Command {
 fn is_root(test: &str) -> bool {
     let is = rustix::process::geteuid().is_root();
     if !is {
-        println!("\nSKIPPED {test}: it needs another user, and so root");
+        skipped(format_args!("{test}: it needs another user, and so root"));
     }
     is
 }

@@ -24,10 +24,10 @@ use portkeeper_core::{
     Keeper, Protocol,
     host::{Earlier, Host, System, Wanted},
 };
-use support::eventually;
+use support::{eventually, skipped};
 
 /// How often each tool looks.
-const LOOKS: usize = 10;
+const LOOKS: usize = 8;
 /// How often a difference without a reason is looked for again.
 const TRIES: usize = 3;
 
@@ -45,7 +45,7 @@ fn netstat2_sees_the_same() {
 #[test]
 fn ss_sees_the_same() {
     if peers::ss().is_none() {
-        return peers::skipped("ss_sees_the_same: ss (iproute2) is not installed");
+        return skipped("ss_sees_the_same: ss (iproute2) is not installed");
     }
     let ss = Tool {
         name: "ss",
@@ -59,7 +59,7 @@ fn ss_sees_the_same() {
 #[test]
 fn psutil_sees_the_same() {
     let Some(mut process) = Psutil::start() else {
-        return peers::skipped("psutil_sees_the_same: no Python has psutil");
+        return skipped("psutil_sees_the_same: no Python has psutil");
     };
     let psutil = Tool {
         name: "psutil",
@@ -128,7 +128,7 @@ struct Difference {
 impl Tool {
     fn compare(self, mut look: impl FnMut() -> Seen) {
         let stay = Stay::start();
-        let _changes = [Changing::start(), Changing::start()];
+        let _changing = Changing::start();
         let mut reasons = BTreeMap::new();
         let mut compared = 0;
         for _ in 0..LOOKS {

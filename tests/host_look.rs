@@ -1,13 +1,16 @@
 //! The cheap look finds a process for each socket, in the promised order, and without netlink.
 #![cfg(target_os = "linux")]
 
+#[path = "support/listening_in.rs"]
+mod listening_in;
 mod support;
 
-use std::{net::TcpListener, process};
+use std::{net::TcpListener, process, sync::Arc};
 
+use listening_in::ListeningIn;
 use nix::libc::{AF_NETLINK, SYS_socket};
 use portkeeper_core::{
-    Keeper, Owner, Socket, Source,
+    Keeper, Options, Owner, Socket, Source,
     host::{Earlier, Host, Known, System, Wanted},
 };
 use seccompiler::{
@@ -119,6 +122,24 @@ fn another_keeper_profits_from_a_scan() {
     assert_eq!(seen(&Keeper::open_at(&path).unwrap()), first);
     let state = Keeper::open_at(&path).unwrap().check(server.port).unwrap();
     assert_eq!(state.listeners(), [first]);
+}
+
+#[test]
+fn a_keeper_remembers_whom_it_found() {
+    let host = Arc::new(ListeningIn::default());
+    let keeper = Options::new()
+        .in_memory()
+        .host(host.clone())
+        .open()
+        .unwrap();
+    let server = Holder::stranger(SERVER);
+    let first = keeper.check(server.port).unwrap();
+    assert_eq!(host.told(), [[]]);
+    assert_eq!(keeper.check(server.port).unwrap(), first);
+    let [told] = host.told().try_into().unwrap();
+    let mut told: Vec<u32> = told.iter().map(|known| known.pid).collect();
+    told.sort_unstable();
+    assert_eq!(told, pids(&first.listeners()[0]));
 }
 
 #[test]

@@ -192,7 +192,7 @@ fn a_process_of_another_user() {
         return assert_untouched(&keeper, port);
     }
     if !rustix::process::geteuid().is_root() {
-        return skipped(TEST, "only root can become another user");
+        return skipped(format_args!("{TEST}: only root can become another user"));
     }
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("program");

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use language::{Language, Program};
+use language::{Language, Program, skipped};
 use portkeeper_core::{Filter, Options, ReserveRequest};
 use support::child_argument;
 
@@ -65,7 +65,7 @@ fn says(language: Language, allow: &str, variable: &str) -> Option<(PathBuf, Str
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.code() == Some(77) {
-        println!("\nSKIPPED a FUSE file system: {}", text.trim());
+        skipped(format_args!("a FUSE file system: {}", text.trim()));
         return None;
     }
     let said = text.lines().find_map(|line| line.strip_prefix("> "));

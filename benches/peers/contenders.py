@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "benches/peers"
 WORK = ROOT / "target/peers"
+RUST = ROOT / "target/release/portkeeper-peers"
 
 PYTHON_PEERS = {"psutil": "7.2.2", "portpicker": "1.6.0", "port_for": "1.1.1", "ephemeral_port_reserve": "1.1.4"}
 NODE_PEERS = {"get-port": "7.2.0", "detect-port": "2.1.0", "portfinder": "1.0.38"}
@@ -17,16 +18,14 @@ NODE_PEERS = {"get-port": "7.2.0", "detect-port": "2.1.0", "portfinder": "1.0.38
 
 @dataclass(frozen=True)
 class Contender:
-    """A library in a program of ours, asked line by line (`name`), or a tool that is run whole (`tools`)."""
+    """A library in a program of ours, asked line by line (`name`), or a tool that is run whole (`tools`): to list, and to
+    ask for one port."""
 
     label: str
     ours: bool
     command: tuple = ()
     name: str = ""
     tools: tuple = ()
-
-    def does(self, figure):
-        return figure in ("listeners", "check") if self.tools else True
 
 
 def run(what, *command, **options):
@@ -39,16 +38,16 @@ def run(what, *command, **options):
 
 
 def rust():
-    program = WORK / "release/portkeeper-peers"
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(WORK)}
+    # A workspace of its own, which has most of its dependencies in common with the engine's.
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(ROOT / "target")}
     manifest = HERE / "rust/Cargo.toml"
     build = ("cargo", "build", "--release", "--locked", "--quiet", "--manifest-path", manifest)
     if not run("the Rust peers", *build, env=environment):
         sys.exit("nothing can be compared without the engine itself")
     names = ("netstat2", "listeners", "portpicker (Rust)", "port_check")
-    yield Contender("portkeeper (Rust)", True, (program,), "portkeeper")
+    yield Contender("portkeeper (Rust)", True, (RUST,), "portkeeper")
     for label in names:
-        yield Contender(label, False, (program,), label.split(" ")[0])
+        yield Contender(label, False, (RUST,), label.split(" ")[0])
 
 
 def c():

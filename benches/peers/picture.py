@@ -1,13 +1,12 @@
-"""The result as a table, as promises kept or missed, and as a picture."""
+"""The result: ratios, promises kept or missed, times, and a picture."""
 
+import math
 from html import escape
 
 # Who names owners, and who looks for a free port, as the promises mean it.
 NAMES_OWNERS = ("netstat2", "listeners", "psutil", "ss", "lsof")
 FINDS_PORTS = ("get-port", "detect-port", "portpicker (Python)")
 OURS = "portkeeper (Rust)"
-# What only ours does.
-EXTRA = {"scan": "scan: as the first, and written down", "claim": "a free port, for good, and through a power cut"}
 
 
 def shown(nanoseconds):
@@ -17,86 +16,115 @@ def shown(nanoseconds):
     return f"{nanoseconds:.0f} ns"
 
 
-def table(results, contenders, loads, figures, rounds, machine):
-    """Medians, and in parentheses how many times as long as ours from Rust."""
-    text = [f"Medians of {rounds} rounds; {machine}.\n"]
-    labels = sorted({c.label for c in contenders}, key=lambda label: (not label.startswith("portkeeper"), label != "portman", label))
-    for load, medians in results.items():
-        present = [figure for figure in (*figures, *EXTRA) if any(key[0] == figure for key in medians)]
-        heads = {**figures, **EXTRA}
-        text += [f"**{load}** ({loads[load]})\n", "| | " + " | ".join(heads[f] for f in present) + " |", "|---" * (len(present) + 1) + "|"]
-        for label in labels:
+def factor(ratio):
+    return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.2g}"
+
+
+def row(cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+class Report:
+    """`results` has the medians in nanoseconds, by load, and then by figure and contender."""
+
+    def __init__(self, results, labels, loads, figures, extra):
+        self.results, self.loads, self.figures, self.extra = results, loads, figures, extra
+        measured = {label for medians in results.values() for _, label in medians}
+        self.labels = sorted(measured.intersection(labels), key=lambda label: (not is_ours(label), label != OURS, label))
+
+    def ratios(self):
+        """How many times as long as ours from Rust each took: the first look under each load, the rest under the last."""
+        *others, last = self.results
+        columns = [(load, "first") for load in others]
+        columns += [(last, figure) for figure in self.figures]
+        text = [row(["", *(f"{figure}, {load}" for load, figure in columns)]), "|---" + "|--:" * len(columns) + "|"]
+        for label in self.labels:
             cells = []
-            for figure in present:
-                time = medians.get((figure, label))
-                ours = medians.get((figure, OURS))
-                cells.append("" if time is None else f"{shown(time)} ({time / ours:.3g} ×)" if ours else shown(time))
-            if any(cells):
-                text.append(f"| {label} | " + " | ".join(cells) + " |")
-        text.append("")
-    return "\n".join(text)
+            for load, figure in columns:
+                medians = self.results[load]
+                time, ours = medians.get((figure, label)), medians.get((figure, OURS))
+                if time is None or not ours:
+                    cells.append("")
+                else:
+                    cells.append(f"**{shown(time)}**" if label == OURS else factor(time / ours))
+            text.append(row([label, *cells]))
+        notes = [f"- {figure}: {what}" for figure, what in self.figures.items()]
+        notes += [f"- {load}: {self.loads[load]}" for load in self.results]
+        head = f"Time of {OURS}, and how many times as long the others take:"
+        return "\n".join([head, "", *text, "", *notes, ""])
+
+    def times(self):
+        """The times themselves."""
+        text = []
+        for load, medians in self.results.items():
+            columns = [figure for figure in (*self.figures, *self.extra) if any(key[0] == figure for key in medians)]
+            text += [f"**{load}**\n", row(["", *columns]), "|---" + "|--:" * len(columns) + "|"]
+            for label in self.labels:
+                times = [medians.get((figure, label)) for figure in columns]
+                text.append(row([label, *("" if time is None else shown(time) for time in times)]))
+            text.append("")
+        return "\n".join([*text, *(f"- {figure}: {what}" for figure, what in self.extra.items()), ""])
+
+    def limits(self, alone, together):
+        """What was promised, and whether every promise was kept."""
+        text, kept = [row(["promise", "against", "ratio", "limit", ""]), "|---|---|--:|--:|---|"], True
+
+        def promise(what, against, ratio, limit):
+            nonlocal kept
+            reached = ratio >= limit
+            kept &= reached
+            text.append(row([what, against, f"{ratio:.3g}", f"{limit:g}", "kept" if reached else "**missed**"]))
+
+        def compare(load, figure, peers, what, limit):
+            medians = self.results[load]
+            times = {label: medians[figure, label] for label in peers if (figure, label) in medians}
+            if times and (figure, OURS) in medians:
+                label = min(times, key=times.get)
+                promise(f"{what}, {load}", label, times[label] / medians[figure, OURS], limit)
+
+        for load in self.results:
+            compare(load, "first", NAMES_OWNERS, "first look with owners", 2 if load == "crowd" else 1)
+        if "crowd" in self.results:
+            compare("crowd", "again", NAMES_OWNERS, "next look", 50)
+        for load in self.results:
+            compare(load, "check", NAMES_OWNERS, "who has one port", 100)
+        for load in self.results:
+            for peer in FINDS_PORTS:
+                compare(load, "request", [peer], "a free port", 1)
+        rates = f"{together[0]:.0f} : {alone[0]:.0f} a second"
+        promise("64 processes reserve at once, without an error", f"one alone, {rates}", together[0] / alone[0], 0.5)
+        promise("their longest wait", f"2 s, {together[1]:.0f} ms", 2000 / together[1], 1)
+        return "\n".join(text) + "\n", kept
+
+    def drawing(self):
+        """A bar for each contender and figure, on a logarithmic scale, as SVG."""
+        bar, left, width, rows = 18, 190, 620, []
+        y = 10
+        for load, medians in self.results.items():
+            for figure, what in self.figures.items():
+                bars = sorted((time, label) for (name, label), time in medians.items() if name == figure)
+                if not bars:
+                    continue
+                rows.append(f'<text x="10" y="{y + 14}" class="head">{escape(load)}: {escape(what)}</text>')
+                y += 24
+                low, high = math.log10(bars[0][0]) - 0.3, math.log10(bars[-1][0])
+                for time, label in bars:
+                    length = width * (math.log10(time) - low) / max(high - low, 0.1)
+                    kind = "ours" if is_ours(label) else "peer"
+                    rows.append(
+                        f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{escape(label)}</text>'
+                        f'<rect x="{left}" y="{y}" width="{length:.0f}" height="{bar - 4}" class="{kind}"/>'
+                        f'<text x="{left + length + 6:.0f}" y="{y + 13}">{shown(time)}</text>'
+                    )
+                    y += bar
+                y += 12
+        style = "text{font:12px sans-serif;fill:#333}.head{font-weight:bold}.ours{fill:#2a7}.peer{fill:#bbb}"
+        body = "\n".join(rows)
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 120} {y}">'
+            f"<style>{style}</style><rect width='100%' height='100%' fill='#fff'/>\n{body}\n</svg>\n"
+        )
 
 
-def best(medians, figure, labels):
-    times = {label: medians[figure, label] for label in labels if (figure, label) in medians}
-    return min(times.items(), key=lambda item: item[1]) if times else (None, None)
-
-
-def promises(results, contenders, alone, together):
-    lines, kept = ["Promises:\n"], True
-
-    def promise(text, ratio, limit):
-        nonlocal kept
-        reached = ratio >= limit
-        kept &= reached
-        lines.append(f"- {'kept' if reached else 'MISSED'}: {text}: {ratio:.3g} × (at least {limit} ×)")
-
-    for load, medians in results.items():
-        label, time = best(medians, "listeners", NAMES_OWNERS)
-        if time:
-            ours = medians["listeners", OURS]
-            promise(f"{load}: first look with owners, against {label}", time / ours, 2 if load == "crowd" else 1)
-            again = medians["again", OURS]
-            if load == "crowd":
-                promise(f"{load}: next scan, against {label}", time / again, 50)
-        label, time = best(medians, "check", NAMES_OWNERS)
-        if time and ("check", OURS) in medians:
-            promise(f"{load}: check of a port in use, against {label}", time / medians["check", OURS], 100)
-        label, time = best(medians, "request", FINDS_PORTS)
-        if time:
-            promise(f"{load}: request, against {label}", time / medians["request", OURS], 1)
-    promise("64 processes reserve, against one", together[0] / alone[0], 0.5)
-    promise("the longest wait of 64, against 2 s", 2000 / together[1], 1)
-    return "\n".join(lines) + "\n", kept
-
-
-def drawing(results, contenders, figures):
-    """A bar for each contender and figure, on a logarithmic scale, as SVG."""
-    import math
-
-    bar, left, width, rows = 18, 190, 620, []
-    y = 10
-    for load, medians in results.items():
-        for figure, what in figures.items():
-            bars = sorted((time, label) for (name, label), time in medians.items() if name == figure)
-            if not bars:
-                continue
-            rows.append(f'<text x="10" y="{y + 14}" class="head">{escape(load)}: {escape(what)}</text>')
-            y += 24
-            low, high = math.log10(bars[0][0]) - 0.3, math.log10(bars[-1][0])
-            for time, label in bars:
-                length = width * (math.log10(time) - low) / max(high - low, 0.1)
-                kind = "ours" if label.startswith(("portkeeper", "portman")) else "peer"
-                rows.append(
-                    f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{escape(label)}</text>'
-                    f'<rect x="{left}" y="{y}" width="{length:.0f}" height="{bar - 4}" class="{kind}"/>'
-                    f'<text x="{left + length + 6:.0f}" y="{y + 13}">{shown(time)}</text>'
-                )
-                y += bar
-            y += 12
-    style = "text{font:12px sans-serif;fill:#333}.head{font-weight:bold}.ours{fill:#2a7}.peer{fill:#bbb}"
-    body = "\n".join(rows)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 120} {y}">'
-        f"<style>{style}</style><rect width='100%' height='100%' fill='#fff'/>\n{body}\n</svg>\n"
-    )
+def is_ours(label):
+    return label.startswith(("portkeeper", "portman"))

@@ -3,8 +3,9 @@
 
 Everything is measured in turn, in an order that changes with every round, so that whatever else the machine does
 meets everybody. A library answers in a process of its own that has just been started; what is timed is the call. A
-tool (ss, lsof, portman) is timed as a whole process, which is how people meet it. What is compared is installed from
-the registries below `target/peers`; the result is there too, as a table (`result.md`) and a picture (`result.svg`).
+tool (ss, lsof, portman) is timed as a whole process, which is how people meet it. Each answer is checked: a contender
+that fails twice or does not see what is there is left out by name. What is compared is installed from the registries below
+`target/peers`; the result is there too, as tables (`result.md`) and as a picture (`result.svg`).
 """
 
 import argparse
@@ -21,118 +22,159 @@ from datetime import date
 from pathlib import Path
 
 import picture
-from contenders import HERE, WORK, everyone
+from contenders import HERE, RUST, WORK, everyone
 
 LOADS = {
-    "idle": "nothing else",
-    "listeners": "1,000 listeners in 20 processes",
-    "crowd": "400 processes with 50 open files each, 40 servers, 5,000 connections",
+    "idle": "one server and nothing else",
+    "1,000 listeners": "in 20 processes",
+    "crowd": "400 processes with 50 open files each, 40 of them servers, 5,000 connections",
 }
-# What is timed, and who can do it: a name that a program is asked for, or a tool.
 FIGURES = {
-    "listeners": "who listens, with owners; fresh process",
-    "again": "the same once more, in the same process",
-    "check": "who has one port",
-    "request": "a free port, for as long as the process lives",
+    "first": "who listens and whose it is, asked by a fresh process. Ours is a scan into an empty registry, written down: TCP and "
+    "UDP, with at least one process of each socket, by pid and name. netstat2 tells no names, psutil one process of each socket",
+    "again": "the same once more, libraries in the same process, tools in another one",
+    "check": "whose one port is. Ours after such a scan; the registry's claim and every other socket of the port are in its answer",
+    "cold": "the same as the first question of a fresh process. Ours asks an empty registry",
+    "request": "a free port for as long as the process lives. Ours is a claim in the registry that no other process gets; the "
+    "peers write nothing down",
 }
-CANNOT = {
-    "listeners": {"portpicker", "port_check", "port_for", "ephemeral_port_reserve", "get-port", "detect-port", "portfinder"},
-    "request": {"netstat2", "listeners", "psutil"},
+# What only ours does.
+EXTRA = {
+    "complete": "who listens, with every process of each socket; nothing is written down",
+    "claim": "a free port for good, which survives a power cut",
 }
-CANNOT["again"] = CANNOT["check"] = CANNOT["listeners"]
+FINDS_PORTS_ONLY = {"portpicker", "port_check", "port_for", "ephemeral_port_reserve", "get-port", "detect-port", "portfinder"}
+NAMES_OWNERS_ONLY = {"netstat2", "listeners", "psutil"}
+
+
+class Wrong(Exception):
+    """A contender failed, or its answer is wrong."""
 
 
 class Session:
     """A contender's program, just started, with an empty registry."""
 
     def __init__(self, contender, folder):
-        path = Path(folder) / f"{time.monotonic_ns()}.db"
-        environment = {**os.environ, "PORTKEEPER_DB_PATH": str(path)}
         self.name = contender.name
         self.process = subprocess.Popen(
-            contender.command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            contender.command, env=registry(folder), text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.communicate()
+
     def time(self, what, argument=""):
+        """Nanoseconds, and what came out."""
         self.process.stdin.write(f"{self.name}.{what} {argument}".strip() + "\n")
         self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"{self.name}.{what} ended its program")
-        return int(answer)
+        words = self.process.stdout.readline().split()
+        if len(words) != 2 or not all(word.isdigit() for word in words):
+            raise Wrong(f"{what}: the program ended or answered {words}")
+        return int(words[0]), int(words[1])
 
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+    def warm(self, what, argument=""):
+        """The third time: the first loads what it needs, which is not what a caller waits for."""
+        return [self.time(what, argument) for _ in range(3)][-1]
 
 
-def tool(contender, words, port, folder):
-    environment = {**os.environ, "PORTKEEPER_DB_PATH": str(Path(folder) / "portman.db")}
+def registry(folder):
+    return {**os.environ, "PORTKEEPER_DB_PATH": f"{folder}/{time.monotonic_ns()}.db"}
+
+
+def tool(words, port, environment):
+    """The nanoseconds of a whole process, and its output."""
     command = [word.format(port=port) for word in words]
     begin = time.perf_counter_ns()
-    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter_ns() - begin
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return time.perf_counter_ns() - begin, done.stdout
 
 
-def warm(session, what, argument=""):
-    """The third time: the first loads what it needs, which is not what a caller waits for."""
-    return [session.time(what, argument) for _ in range(3)][-1]
+def expect(what, is_right, answer):
+    if not is_right:
+        raise Wrong(f"{what}: {str(answer)[:200]!r} is not what is there")
 
 
-def one(contender, port, folder):
-    """One round of a contender: every figure that it has."""
-    if contender.tools:
-        listing, asking = contender.tools
-        return {"listeners": tool(contender, listing, port, folder), "check": tool(contender, asking, port, folder)}
-    session = Session(contender, folder)
-    try:
-        answer = {}
-        if contender.name not in CANNOT["listeners"]:
-            # The peers keep nothing; ours also writes what it saw, once as `listeners` and once as `scan`.
-            answer["listeners"] = session.time("listeners")
-            if contender.ours:
-                answer["scan"] = session.time("scan")
-                answer["again"] = session.time("scan")
-            else:
-                answer["again"] = session.time("listeners")
-            if port:
-                answer["check"] = warm(session, "check", port)
-        if contender.name not in CANNOT["request"]:
-            answer["request"] = warm(session, "request")
-            if contender.ours:
-                answer["claim"] = warm(session, "claim")
-        return answer
-    finally:
-        session.close()
+def tool_round(contender, servers, folder):
+    listing, asking = contender.tools
+    port, pid = random.choice(servers)
+    environment = registry(folder)
+    answer = {}
+    # The registry of ours is empty at first.
+    answer["cold"], alone = tool(asking, port, environment)
+    answer["first"], every = tool(listing, port, environment)
+    answer["again"], _ = tool(listing, port, environment)
+    answer["check"], _ = tool(asking, port, environment)
+    expect("check", str(pid) in alone, alone)
+    expect("first", all(str(port) in every and str(pid) in every for port, pid in servers), every)
+    return answer
+
+
+def library_round(contender, servers, folder):
+    answer = {}
+    port, pid = random.choice(servers)
+    if contender.name not in FINDS_PORTS_ONLY:
+        with Session(contender, folder) as session:
+            answer["cold"], seen = session.time("check", port)
+            expect("check", seen == pid, seen)
+    with Session(contender, folder) as session:
+        if contender.name not in FINDS_PORTS_ONLY:
+            listing = "scan" if contender.ours else "listeners"
+            answer["first"], seen = session.time(listing)
+            expect(listing, seen >= len(servers), seen)
+            answer["again"], _ = session.time(listing)
+            answer["check"], seen = session.warm("check", port)
+            expect("check", seen == pid, seen)
+        if contender.name not in NAMES_OWNERS_ONLY:
+            answer["request"], port = session.warm("request")
+            expect("request", 0 < port < 65536, port)
+        if contender.ours:
+            answer["complete"], _ = session.time("listeners")
+            answer["claim"], _ = session.warm("claim")
+    return answer
 
 
 def measure(contenders, load, rounds):
+    """The medians by figure and label."""
     process = subprocess.Popen(
-        [sys.executable, HERE / "load.py", load], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, HERE / "load.py", load.split()[-1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    ports = json.loads(process.stdout.readline())
-    samples = {}
+    servers = json.loads(process.stdout.readline())
+    samples, failed, out = {}, set(), set()
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(rounds):
-            random.shuffle(contenders)
-            for position, contender in enumerate(contenders):
-                print(f"\r{load}: round {turn + 1} of {rounds}, {position + 1} of {len(contenders)}   ", end="", file=sys.stderr)
-                port = random.choice(ports) if ports else 0
-                for figure, time_ in one(contender, port, folder).items():
-                    samples.setdefault((figure, contender.label), []).append(time_)
+            order = random.sample(contenders, len(contenders))
+            for position, contender in enumerate(order):
+                if contender.label in out:
+                    continue
+                place = f"round {turn + 1} of {rounds}, {position + 1} of {len(order)}: {contender.label}"
+                print(f"\r{load}: {place:<60}", end="", file=sys.stderr, flush=True)
+                one_round = tool_round if contender.tools else library_round
+                try:
+                    for figure, time_ in one_round(contender, servers, folder).items():
+                        samples.setdefault((figure, contender.label), []).append(time_)
+                except (Wrong, OSError) as error:
+                    # Processes end while they are looked at; a contender may be surprised once.
+                    again = contender.label in failed
+                    failed.add(contender.label)
+                    if again:
+                        out.add(contender.label)
+                    word = "SKIPPED" if again else "once more:"
+                    print(f"\n{word} {contender.label} ({load}): {error}", file=sys.stderr)
     print(file=sys.stderr)
-    process.stdin.close()
-    process.wait()
-    return {key: statistics.median(times) for key, times in samples.items()}
+    process.communicate()
+    return {key: statistics.median(times) for key, times in samples.items() if key[1] not in out}
 
 
 def writers(seconds=4):
     """Reservations a second, of one process and of 64 at once, and the longest wait in milliseconds."""
-    program = WORK / "release/portkeeper-peers"
     answers = []
     for count in (1, 64):
+        print(f"{count} writers for {seconds} s", file=sys.stderr)
         with tempfile.TemporaryDirectory() as folder:
-            command = [program, str(count), str(seconds), f"{folder}/database.db"]
+            command = [RUST, str(count), str(seconds), f"{folder}/database.db"]
             done, longest = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
             answers.append((int(done) / seconds, int(longest) / 1e6))
     return answers
@@ -144,21 +186,27 @@ def main():
     parser.add_argument("--loads", nargs="+", choices=LOADS, default=list(LOADS))
     arguments = parser.parse_args()
     contenders = everyone()
+    begin = time.monotonic()
+    busy = os.getloadavg()[0]
     results = {load: measure(contenders, load, arguments.rounds) for load in arguments.loads}
     alone, together = writers()
-    machine = f"{date.today()}, Linux {platform.release()}, {os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f}"
-    text = picture.table(results, contenders, LOADS, FIGURES, arguments.rounds, machine)
-    text += (
-        f"\n64 processes reserve {together[0]:.0f} ports a second together, one alone {alone[0]:.0f} "
-        f"({together[0] / alone[0]:.2f} ×); the longest wait was {together[1]:.0f} ms.\n"
+    machine = (
+        f"{date.today()}, Linux {platform.release()}, {os.cpu_count()} processors ({processor()}), load average {busy:.1f} "
+        f"before, medians of {arguments.rounds} rounds, `{' '.join(['benches/peers/run.py', *sys.argv[1:]])}`"
     )
-    promises, kept = picture.promises(results, contenders, alone, together)
-    text += "\n" + promises
+    report = picture.Report(results, [contender.label for contender in contenders], LOADS, FIGURES, EXTRA)
+    limits, kept = report.limits(alone, together)
+    text = f"{machine}\n\n{report.ratios()}\n{limits}\n{report.times()}"
     (WORK / "result.md").write_text(text)
-    (WORK / "result.svg").write_text(picture.drawing(results, contenders, FIGURES))
+    (WORK / "result.svg").write_text(report.drawing())
     print(text)
-    print(f"written to {WORK / 'result.md'} and {WORK / 'result.svg'}")
+    print(f"written to {WORK / 'result.md'} and {WORK / 'result.svg'} after {time.monotonic() - begin:.0f} s")
     sys.exit(not kept)
+
+
+def processor():
+    with open("/proc/cpuinfo") as lines:
+        return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ export class Lease implements Disposable, AsyncDisposable {
   readonly reservations: readonly Reservation[]
   /** Says what a leased port is used for from now on, without an entry in the history; `null` for nothing. Not for a bound port. */
   setRole(port: number, role: string | null): Promise<void>
-  /** Gives the ports back. A second call does nothing. */
+  /** Gives the ports back. After an error it can be tried again; a second call does nothing. */
   release(): Promise<void>
   /** The same, for an exit handler or `using`. */
   releaseSync(): void
@@ -206,7 +206,7 @@ export interface DevPortOptions {
   /** The user's own choice, which is respected and reserved. By default `PORT` of the environment. */
   port?: number
   /** Where ports are looked for; 3000–9999 by default, without those that browsers refuse. */
-  range?: [first: number, last: number]
+  range?: readonly [first: number, last: number]
   /** What `list` says that the port is for. */
   description?: string
   /** Another registry than the user's. */

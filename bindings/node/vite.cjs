@@ -1,150 +1,219 @@
 'use strict'
 
+const { AsyncLocalStorage } = require('node:async_hooks')
 const path = require('node:path')
 
 const { claimPort } = require('./lib/dev-port.cjs')
 const { invalid, isOutOfReach } = require('./lib/error.cjs')
-const { known, portOf } = require('./lib/options.cjs')
+const { known, portOf, texts } = require('./lib/options.cjs')
 
 const OPTIONS = ['project', 'role', 'range', 'hmr', 'path']
 
+/** Where a configuration carries what this plugin wants for the server that may be made of it. */
+const PLAN = 'portkeeper'
+
 /**
- * The ports of this process by folder, role and choice. A restart of Vite runs the configuration anew
- * while the old server still listens, and perhaps loads this module anew.
+ * During a restart of Vite, the server that goes and those that were made to follow it. The new one is
+ * made while the old one still listens, of a new configuration, and perhaps by a new copy of this module.
  */
-const entries = (globalThis[Symbol.for('portkeeper.vite')] ??= new Map())
+const restarts = (globalThis[Symbol.for('portkeeper.vite.restarts')] ??= new AsyncLocalStorage())
 
 /** The same port for this project and checkout every day. */
 function portkeeper(options) {
   const { hmr: separate = false, role = 'web', ...shared } = known(options, OPTIONS, 'portkeeper')
+  texts({ ...shared, role }, 'project', 'role', 'path')
   if (typeof separate !== 'boolean') throw invalid('hmr', separate, 'is not a boolean')
 
-  const messages = []
-  const uses = {}
+  /** One port that a configuration is about. */
+  function wish(purpose, root, wanted) {
+    const key = JSON.stringify([purpose, root, wanted.role, shared])
+    return { purpose, key, options: { ...shared, ...wanted, root }, dev: null }
+  }
 
-  /** The port for one purpose, where it is for this plugin to set it. */
-  async function take(purpose, root, wanted) {
-    const key = JSON.stringify([root, wanted.role, wanted.port, shared])
-    let entry = entries.get(key)
-    if (!entry) {
-      const dev = await claimPort({ ...shared, ...wanted, root }).catch(withoutRegistry)
-      if (!dev) return undefined
-      if (dev.message) messages.push(dev.message)
-      entry = { dev, servers: new Set() }
-      entries.set(key, entry)
+  function wishes({ root: folder = '.', server = {}, preview = {} }, { isPreview }) {
+    const root = path.resolve(folder)
+    const socket = isPreview ? null : hmrSocket(server, separate)
+    const found = []
+    if (isPreview) {
+      found.push(wish('preview', root, { role: `${role}-preview`, port: portOf(preview.port), description: 'Vite preview' }))
+    } else if (!server.middlewareMode) {
+      found.push(wish('server', root, { role, port: portOf(server.port), description: 'Vite dev server' }))
     }
-    uses[purpose] = { key, entry }
-    return entry.dev.claimed && !entry.dev.explicit ? entry.dev.port : undefined
+    if (socket) {
+      found.push(wish('hmr', root, { role: `${role}-hmr`, port: portOf(socket.port), description: 'Vite HMR' }))
+    }
+    // Port 0 is any that is free, and of nobody's choice.
+    return found.filter(({ options }) => options.port !== 0)
   }
 
-  /** A dev server can do without a registry; a wrong option is for its author to correct. */
-  function withoutRegistry(error) {
-    if (!isOutOfReach(error)) throw error
-    messages.push(`${error.message}; the port is left to Vite`)
-    return null
-  }
-
-  /** Whether the use ends with its server, rather than going on in another, as after a restart. */
-  function isLast(use) {
-    const { key, entry } = use
-    if (!entry.servers.delete(use) || entry.servers.size > 0) return false
-    if (entries.get(key) === entry) entries.delete(key)
-    return true
-  }
-
-  return {
+  const plugin = {
     name: 'portkeeper',
     apply: 'serve',
 
     config: {
       // After all others: what a framework sets is the user's choice as well.
       order: 'post',
+      /** Says the ports and keeps none: not every configuration becomes a server. */
       async handler(config, env) {
-        if (process.env.VITEST) return undefined
-        const root = path.resolve(config.root ?? '.')
-        if (env.isPreview) {
-          const wanted = { role: `${role}-preview`, port: portOf(config.preview?.port), description: 'Vite preview' }
-          const port = config.preview?.port === 0 ? undefined : await take('main', root, wanted)
-          return port && { preview: { port, strictPort: config.preview?.strictPort ?? true } }
+        // A second plugin of this kind has nothing to add.
+        if (process.env.VITEST || config[PLAN]) return undefined
+        const plan = { plugin, wishes: wishes(config, env) }
+        const changes = { [PLAN]: plan }
+        try {
+          for (const wish of plan.wishes) {
+            if (wish.options.port !== undefined) continue
+            wish.dev = await usual(wish)
+            const { port } = wish.dev
+            if (wish.purpose === 'hmr') changes.server = { ...changes.server, [hmrOption(this?.meta?.viteVersion)]: { port } }
+            else changes[wish.purpose] = { port, strictPort: config[wish.purpose]?.strictPort ?? true }
+          }
+        } catch (error) {
+          return { [PLAN]: { plugin, wishes: [], problem: withoutRegistry(error) } }
         }
-        const server = {}
-        if (!config.server?.middlewareMode && config.server?.port !== 0) {
-          const wanted = { role, port: portOf(config.server?.port), description: 'Vite dev server' }
-          const port = await take('main', root, wanted)
-          if (port) Object.assign(server, { port, strictPort: config.server?.strictPort ?? true })
-        }
-        const socket = hmrSocket(config.server ?? {}, separate)
-        if (socket) {
-          const wanted = { role: `${role}-hmr`, port: portOf(socket.port), description: 'Vite HMR' }
-          const port = await take('hmr', root, wanted)
-          if (port) server[hmrOption(this?.meta?.viteVersion)] = { port }
-        }
-        return { server }
+        return changes
       },
     },
 
-    configResolved(config) {
-      for (const message of messages.splice(0)) config.logger.warn(`[portkeeper] ${message}`)
-    },
-
-    configureServer(server) {
-      const { main, hmr } = uses
-      if (main) followMain(main, server)
-      if (hmr) followHmr(hmr, server)
-    },
-
-    configurePreviewServer(server) {
-      const { main } = uses
-      if (main) followMain(main, server)
-    },
+    configureServer: (server) => serve(plugin, server),
+    configurePreviewServer: (server) => serve(plugin, server),
   }
+  return plugin
+}
 
-  function release(use) {
-    if (isLast(use)) use.entry.dev.release().catch(() => {})
-  }
+/** The port that a server has which is made now: in a restart the same, else that of every day. */
+async function usual({ key, options }) {
+  const before = restarts.getStore()?.at(-1)?.uses.get(key)
+  if (before?.isAlive) return before.dev
+  const dev = await claimPort(options)
+  await dev.release()
+  return dev
+}
 
-  /** A server that never listened emits no `close`. */
-  function followMain(main, server) {
-    main.entry.servers.add(main)
-    if (server.httpServer) main.entry.dev.serve(server.httpServer, () => isLast(main))
-    afterClose(server, () => release(main))
-  }
+/** A dev server can do without a registry; a wrong option is for its author to correct. */
+function withoutRegistry(error) {
+  if (!isOutOfReach(error)) throw error
+  return `${error.message}; the port is left to Vite`
+}
 
-  /** Nobody is told when Vite's own HMR server listens. */
-  function followHmr(hmr, server) {
-    hmr.entry.servers.add(hmr)
-    const closed = new AbortController()
-    const wait = () => hmr.entry.dev.listening({ timeout: 60_000, signal: closed.signal }).catch(() => {})
-    const ended = () => {
-      closed.abort()
-      release(hmr)
+/** Takes the ports for a server, which has been made and does not listen yet. */
+async function serve(plugin, server) {
+  const { config } = server
+  const plan = config[PLAN]
+  if (plan?.plugin !== plugin) return
+  const warn = (message) => message && config.logger.warn(`[portkeeper] ${message}`)
+  if (plan.problem) warn(plan.problem)
+
+  const served = { config, uses: new Map() }
+  const before = restarts.getStore()
+  try {
+    for (const wish of plan.wishes) {
+      const old = handedOn(wish, before?.at(-1))
+      const use = old ?? new Use(await taken(wish, config, warn))
+      use.users.add(config)
+      served.uses.set(wish.key, use)
+      if (wish.purpose !== 'hmr') use.dev.serve(server.httpServer, () => use.end(config))
+      else if (!old) followSocket(use, server)
     }
-    afterClose(server, ended)
-    // It listens when the server does; without one nobody says when.
-    if (!server.httpServer) return void wait()
-    server.httpServer.once('listening', wait)
-    server.httpServer.once('close', ended)
+  } catch (error) {
+    warn(withoutRegistry(error))
+  }
+  if (before?.length > 0) before.push(served)
+  follow(server, served)
+}
+
+/** The use of a port that goes on, in a restart. */
+function handedOn(wish, before) {
+  const port = wish.dev?.port ?? wish.options.port
+  const uses = [...(before?.uses.values() ?? [])]
+  return uses.find((use) => use.isAlive && use.dev.port === port)
+}
+
+/** The port of a wish for its server alone. Who came since the configuration was made is evaded. */
+async function taken({ purpose, options, dev }, config, warn) {
+  const obstacle = dev && (await dev.take())
+  if (dev && !obstacle) {
+    warn(dev.message)
+    return dev
+  }
+  if (purpose === 'hmr' && obstacle) {
+    // Vite has made the socket's server, and it goes nowhere else.
+    warn(`${obstacle}; hot updates have no port until Vite is started again`)
+    return dev
+  }
+  const other = await claimPort(options)
+  warn(other.message)
+  if (obstacle) config[purpose].port = other.port
+  return other
+}
+
+/** A port in use: of one server, and of two while it restarts. */
+class Use {
+  /** The configurations of the servers. */
+  users = new Set()
+  ended = new AbortController()
+  #released = null
+
+  constructor(dev) {
+    this.dev = dev
+  }
+
+  get isAlive() {
+    return !this.ended.signal.aborted
+  }
+
+  /** Waits until this process listens, where nobody else says when. */
+  listens() {
+    return this.dev.listening({ timeout: 60_000, signal: this.ended.signal }).catch(() => {})
+  }
+
+  /** Resolves when the port can be had again, where it was the last user. */
+  end(user) {
+    if (this.users.delete(user) && this.users.size === 0) {
+      this.ended.abort()
+      this.#released = this.dev.release().catch(() => {})
+    }
+    return this.#released
   }
 }
 
-/** Runs `ended` once a server of Vite is closed, whether or not it has ever listened. */
-function afterClose(server, ended) {
-  const { close } = server
-  if (typeof close !== 'function') return
+/** Ends the uses with their server: when it is closed, or another one has followed it. */
+function follow(server, served) {
+  const end = ({ config, uses }) => Promise.all([...uses.values()].map((use) => use.end(config)))
+  const { close, restart } = server
   server.close = async function (...args) {
     try {
       return await close.apply(this, args)
     } finally {
-      ended()
+      // One that never listened emits no `close`.
+      await end(served)
     }
   }
+  if (!restart) return
+  server.restart = async function (...args) {
+    const all = [served]
+    try {
+      return await restarts.run(all, () => restart.apply(this, args))
+    } finally {
+      // What it is now has its configuration. The others are gone, whether replaced or failed.
+      for (const one of all.splice(0)) {
+        if (one.config === server.config) one.uses.forEach((use) => use.listens())
+        else await end(one)
+      }
+    }
+  }
+}
+
+/** Vite's own server for HMR listens when the main one does; without one, as soon as it is made. */
+function followSocket(use, { httpServer }) {
+  if (httpServer) httpServer.once('listening', () => use.listens())
+  else use.listens()
 }
 
 /** What HMR listens on where it has a server of its own. */
 function hmrSocket({ hmr, ws, port, middlewareMode }, separate) {
   if (hmr === false || ws === false) return null
   const own = { ...(typeof hmr === 'object' ? hmr : {}), ...(typeof ws === 'object' ? ws : {}) }
-  if (own.server || own.port === 0) return null
+  if (own.server) return null
   if (own.port !== undefined) return own.port === port ? null : { port: own.port }
   return middlewareMode || separate ? {} : null
 }

@@ -14,7 +14,7 @@ export interface PortkeeperOptions {
   /** What for, within the project; `web` by default. Preview has `web-preview`, separate HMR `web-hmr`. */
   role?: string
   /** Where a port is looked for when there is none yet; 3000–9999 by default. */
-  range?: [first: number, last: number]
+  range?: readonly [first: number, last: number]
   /** Gives HMR a port of its own, as it has in middleware mode anyway. */
   hmr?: boolean
   /** Another registry than the user's. */

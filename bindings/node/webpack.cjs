@@ -20,23 +20,31 @@ function portkeeper(configuration, options) {
     const isList = Array.isArray(resolved)
     // Each in a list may be a function or a promise of its own.
     const all = await Promise.all((isList ? resolved : [resolved]).map((one) => (typeof one === 'function' ? one(env, argv) : one)))
-    const named = argv.configName === undefined ? null : [argv.configName].flat()
-    const selected = [...all.keys()].filter((index) => !named || named.includes(all[index].name))
-    const configured = selected.filter((index) => all[index].devServer)
-    // Where none has a server, the first has the usual one.
-    const usual = selected.slice(0, 1).filter((index) => all[index].devServer !== false)
-    const served = configured.length > 0 ? configured : usual
-    for (const [place, index] of served.entries()) {
-      const options = all[index].devServer ?? {}
-      const chosen = argv.port === undefined ? options : { ...options, port: argv.port }
+    // What a server is called must not depend on which of them are started.
+    const main = Math.max(all.findIndex((one) => one.devServer), 0)
+    for (const [place, index] of servedOf(all, env, argv).entries()) {
       // One port of the command line is for one server; webpack says so itself.
       if (place > 0 && argv.port !== undefined) break
+      const options = all[index].devServer ?? {}
+      const chosen = argv.port === undefined ? options : { ...options, port: argv.port }
       const { role = 'web', ...rest } = wish
-      const own = { ...rest, role: place === 0 ? role : `${role}-${all[index].name ?? index}`, root: wish.root ?? all[index].context }
+      const own = { ...rest, role: index === main ? role : `${role}-${all[index].name ?? index}`, root: wish.root ?? all[index].context }
       all[index] = { ...all[index], devServer: await serverOptions(chosen, own) }
     }
     return isList ? Object.assign(resolved, all) : all[0]
   }
+}
+
+/** The places of those configurations in a list that get a server. */
+function servedOf(all, env, argv) {
+  const named = argv.configName === undefined ? null : [argv.configName].flat()
+  const selected = [...all.keys()].filter((index) => !named || named.includes(all[index].name))
+  const configured = selected.filter((index) => all[index].devServer)
+  // Where none has a server, the first has the usual one.
+  const usual = selected.slice(0, 1).filter((index) => all[index].devServer !== false)
+  const served = configured.length > 0 ? configured : usual
+  // Rspack has one server for all of them.
+  return env.RSPACK_SERVE ? served.slice(0, 1) : served
 }
 
 /** The options of a dev server with the port of this project, for `new WebpackDevServer(options, compiler)`. */

@@ -19,7 +19,7 @@ export interface PortkeeperOptions {
   /** What for, within the project; `web` by default. */
   role?: string
   /** Where a port is looked for when there is none yet; 3000–9999 by default. */
-  range?: [first: number, last: number]
+  range?: readonly [first: number, last: number]
   /** A folder of the project; by default the configuration's `context`, else the current one. */
   root?: string
   /** Another registry than the user's. */

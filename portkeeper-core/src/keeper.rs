@@ -27,6 +27,7 @@ mod import;
 mod kill;
 mod lease;
 mod maintenance;
+mod memory;
 mod options;
 mod query;
 mod ready;
@@ -38,6 +39,7 @@ mod sweep;
 pub use bind::BoundPort;
 pub use hold::Hold;
 pub use lease::Lease;
+use memory::Memory;
 pub use options::Options;
 
 /// The registry of this machine's ports.
@@ -67,6 +69,7 @@ pub struct Keeper {
     durability: Option<Durability>,
     /// The second of the last sweep, since 1970.
     swept: Arc<AtomicI64>,
+    memory: Arc<Memory>,
     stop: Stop,
 }
 

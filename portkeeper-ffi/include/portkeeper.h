@@ -567,18 +567,22 @@ typedef struct pk_keeper pk_keeper;
 // It reads the environment, which no other thread may change meanwhile.
 //
 // PK_DATABASE_CORRUPT, PK_SCHEMA_MISMATCH and PK_SCHEMA_TOO_NEW mean a file that is no registry or not this
-// version's; it stays as it is.
+// version's; it stays as it is. PK_UNSUPPORTED is one on a file system that may be shared with other machines,
+// unless PK_OPEN_ALLOW_NETWORK_FILE_SYSTEM is set.
 //
 // Thread-safe. Free keeper with pk_keeper_free(), err with pk_error_free().
-pk_code pk_keeper_open(const char *path, const pk_open_options *options, pk_keeper **keeper, pk_error **err);
+pk_code pk_keeper_open(const char *path,
+                       const pk_open_options *options,
+                       pk_keeper **keeper,
+                       pk_error **err);
 
 // Another keeper of the same registry and connection, whose waits `stop` may end: for other writers of a
 // busy database, in pk_keeper_wait_ready(), and for the processes that pk_keeper_kill() ends. What the
 // operation did is undone, but for a signal that a process got already.
 //
-// What a lease that this keeper gave is asked for, in pk_lease_set_role() and pk_lease_release(), ends by `stop` as
-// well; freeing an object never does. `stop` and `user_data` must live until the new keeper and all its leases and
-// bound ports are freed.
+// `stop` ends the waits of a lease that this keeper gave, too, in pk_lease_set_role() and pk_lease_release();
+// freeing an object is never stopped. `stop` and `user_data` must live until the new keeper and all its leases
+// and bound ports are freed.
 //
 // Thread-safe. Free interruptible with pk_keeper_free(), err with pk_error_free().
 pk_code pk_keeper_interruptible(const pk_keeper *keeper,
@@ -688,8 +692,8 @@ pk_code pk_keeper_request(const pk_keeper *keeper,
                           pk_error **err);
 
 // Claims `count` free ports of the engine's choice: all of them or none. `ports` has room for `count`
-// numbers and gets them in the order of the roles, or of the strategy. Where there are roles, there are as
-// many of them. `options` may be NULL; its `count` is not looked at.
+// numbers and gets them in the order of the roles, or of the strategy. Where the options have roles, `count` is
+// how many. `options` may be NULL; their own count is not looked at.
 //
 // `reservations` may be NULL; else it gets the claims in the same order (a list of Reservation).
 //
@@ -749,8 +753,8 @@ pk_code pk_lease_set_role(const pk_lease *lease, int64_t port, const char *role,
 // Releases the ports, as freeing the lease does, and tells whether it worked. The lease is there until it
 // is freed; releasing it again does nothing. PK_UNSUPPORTED in a forked child.
 //
-// After another error, PK_CANCELLED among them, the lease is what it was: this can be tried again, and freeing the lease tries it once
-// more. What is left then is claimed until this process ends.
+// After another error, PK_CANCELLED among them, the lease is what it was: this can be tried again, and freeing
+// the lease tries it once more. What is left then is claimed until this process ends.
 //
 // Thread-safe. Free err with pk_error_free().
 pk_code pk_lease_release(const pk_lease *lease,
@@ -833,8 +837,8 @@ uint16_t pk_bound_port(const pk_bound *bound);
 // Thread-safe.
 int pk_bound_fd(const pk_bound *bound);
 
-// The descriptor of pk_bound_fd(), which from now on belongs to the caller, who closes it. The claim stays the bound port's,
-// and ends with it. -1 when it was taken before, for NULL, and on platforms without descriptors.
+// The descriptor of pk_bound_fd(), which from now on belongs to the caller, who closes it. The claim stays the
+// bound port's, and ends with it. -1 when it was taken before, for NULL, and on platforms without descriptors.
 //
 // Thread-safe.
 int pk_bound_take_fd(const pk_bound *bound);
@@ -973,8 +977,10 @@ pk_code pk_keeper_export(const pk_keeper *keeper,
                          pk_error **err);
 
 // Takes the claims of a document, its text as JSON, into the registry: all of them or none. `options` and
-// `progress` may be NULL. Other processes wait with their writes. PK_PORT_RESERVED when another project has one of the ports, unless
-// PK_IMPORT_SKIP_CONFLICTS is set; PK_IMPORT_INVALID for what is no such document.
+// `progress` may be NULL. Other processes wait with their writes.
+//
+// PK_PORT_RESERVED when another project has one of the ports, unless PK_IMPORT_SKIP_CONFLICTS is set;
+// PK_IMPORT_INVALID for what is no such document.
 //
 // `report` may be NULL; else it gets what became of each port (ImportReport).
 //
@@ -1026,7 +1032,8 @@ pk_code pk_keeper_configuration(const pk_keeper *keeper,
                                 pk_result **configuration,
                                 pk_error **err);
 
-// Removes a kept export or import. Claims and history are left alone. PK_INVALID_INPUT for an id that does not exist.
+// Removes a kept export or import. Claims and history are left alone. PK_INVALID_INPUT for an id that does not
+// exist.
 //
 // Thread-safe. Free err with pk_error_free().
 pk_code pk_keeper_remove_configuration(const pk_keeper *keeper,

@@ -73,8 +73,8 @@ pub extern "C" fn pk_bound_fd(bound: Option<&pk_bound>) -> c_int {
     })
 }
 
-/// The descriptor of pk_bound_fd(), which from now on belongs to the caller, who closes it. The claim stays the bound port's,
-/// and ends with it. -1 when it was taken before, for NULL, and on platforms without descriptors.
+/// The descriptor of pk_bound_fd(), which from now on belongs to the caller, who closes it. The claim stays the
+/// bound port's, and ends with it. -1 when it was taken before, for NULL, and on platforms without descriptors.
 #[unsafe(no_mangle)]
 pub extern "C" fn pk_bound_take_fd(bound: Option<&pk_bound>) -> c_int {
     answer(-1, || {

@@ -57,7 +57,8 @@ fn of_path(path: &Path) -> CString {
 /// It reads the environment, which no other thread may change meanwhile.
 ///
 /// PK_DATABASE_CORRUPT, PK_SCHEMA_MISMATCH and PK_SCHEMA_TOO_NEW mean a file that is no registry or not this
-/// version's; it stays as it is.
+/// version's; it stays as it is. PK_UNSUPPORTED is one on a file system that may be shared with other machines,
+/// unless PK_OPEN_ALLOW_NETWORK_FILE_SYSTEM is set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_keeper_open(
     path: *const c_char,
@@ -78,9 +79,9 @@ pub unsafe extern "C" fn pk_keeper_open(
 /// busy database, in pk_keeper_wait_ready(), and for the processes that pk_keeper_kill() ends. What the
 /// operation did is undone, but for a signal that a process got already.
 ///
-/// What a lease that this keeper gave is asked for, in pk_lease_set_role() and pk_lease_release(), ends by `stop` as
-/// well; freeing an object never does. `stop` and `user_data` must live until the new keeper and all its leases and
-/// bound ports are freed.
+/// `stop` ends the waits of a lease that this keeper gave, too, in pk_lease_set_role() and pk_lease_release();
+/// freeing an object is never stopped. `stop` and `user_data` must live until the new keeper and all its leases
+/// and bound ports are freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_keeper_interruptible(
     keeper: Option<&pk_keeper>,

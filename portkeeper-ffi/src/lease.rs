@@ -138,8 +138,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Releases the ports, as freeing the lease does, and tells whether it worked. The lease is there until it
 /// is freed; releasing it again does nothing. PK_UNSUPPORTED in a forked child.
 ///
-/// After another error, PK_CANCELLED among them, the lease is what it was: this can be tried again, and freeing the lease tries it once
-/// more. What is left then is claimed until this process ends.
+/// After another error, PK_CANCELLED among them, the lease is what it was: this can be tried again, and freeing
+/// the lease tries it once more. What is left then is claimed until this process ends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_lease_release(
     lease: Option<&pk_lease>,

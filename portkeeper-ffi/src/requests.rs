@@ -43,8 +43,8 @@ pub unsafe extern "C" fn pk_keeper_request(
 }
 
 /// Claims `count` free ports of the engine's choice: all of them or none. `ports` has room for `count`
-/// numbers and gets them in the order of the roles, or of the strategy. Where there are roles, there are as
-/// many of them. `options` may be NULL; its `count` is not looked at.
+/// numbers and gets them in the order of the roles, or of the strategy. Where the options have roles, `count` is
+/// how many. `options` may be NULL; their own count is not looked at.
 ///
 /// `reservations` may be NULL; else it gets the claims in the same order (a list of Reservation).
 #[unsafe(no_mangle)]

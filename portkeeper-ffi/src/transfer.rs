@@ -39,8 +39,10 @@ pub unsafe extern "C" fn pk_keeper_export(
 }
 
 /// Takes the claims of a document, its text as JSON, into the registry: all of them or none. `options` and
-/// `progress` may be NULL. Other processes wait with their writes. PK_PORT_RESERVED when another project has one of the ports, unless
-/// PK_IMPORT_SKIP_CONFLICTS is set; PK_IMPORT_INVALID for what is no such document.
+/// `progress` may be NULL. Other processes wait with their writes.
+///
+/// PK_PORT_RESERVED when another project has one of the ports, unless PK_IMPORT_SKIP_CONFLICTS is set;
+/// PK_IMPORT_INVALID for what is no such document.
 ///
 /// `report` may be NULL; else it gets what became of each port (ImportReport).
 #[unsafe(no_mangle)]
@@ -150,7 +152,8 @@ pub unsafe extern "C" fn pk_keeper_configuration(
     })
 }
 
-/// Removes a kept export or import. Claims and history are left alone. PK_INVALID_INPUT for an id that does not exist.
+/// Removes a kept export or import. Claims and history are left alone. PK_INVALID_INPUT for an id that does not
+/// exist.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pk_keeper_remove_configuration(
     keeper: Option<&pk_keeper>,

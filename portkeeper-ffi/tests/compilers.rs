@@ -33,7 +33,9 @@ fn the_header_is_clean() {
         ("g++", "c++", ["-std=c++17", "-std=c++20"]),
     ] {
         if !has(compiler) {
-            skipped(&format!("the_header_is_clean: {compiler} is not installed"));
+            skipped(format_args!(
+                "the_header_is_clean: {compiler} is not installed"
+            ));
             continue;
         }
         let source = folder.path().join("user");

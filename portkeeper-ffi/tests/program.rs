@@ -155,7 +155,7 @@ fn sanitized(name: &str, sanitizer: &str) {
         .arg("-o")
         .arg(folder.path().join("empty"));
     if !probe.output().is_ok_and(|output| output.status.success()) {
-        skipped(&format!("{name}: this compiler has no {sanitizer}"));
+        skipped(format_args!("{name}: this compiler has no {sanitizer}"));
         return;
     }
     let program = Program::new(&[

@@ -1,9 +1,12 @@
 //! What the tests of the host share. Each test binary uses a part of it.
 #![allow(dead_code)]
 
+#[path = "skipped.rs"]
+mod skipped;
+
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Read, Write, stderr},
+    io::{BufRead, BufReader, Read},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -13,6 +16,8 @@ use std::{
 };
 
 use socket2::{Domain, Socket, Type};
+
+pub use skipped::skipped;
 
 /// Tells a re-executed test binary what to do.
 pub const ROLE: &str = "PORTKEEPER_TEST_ROLE";
@@ -143,9 +148,8 @@ fn open_to_all(path: &Path) {
 pub fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
-        // libtest captures what `eprintln!` writes, but not this.
         let test = thread::current().name().unwrap_or_default().to_owned();
-        let _ = stderr().write_all(format!("\nSKIPPED {test}: needs root\n").as_bytes());
+        skipped(format_args!("{test}: needs root"));
     }
     is_root
 }

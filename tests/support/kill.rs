@@ -1,10 +1,10 @@
 //! What the tests of `kill` share.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::{
-    io::{Write, stderr},
-    process::{Command, Stdio},
-};
+#[path = "skipped.rs"]
+mod skipped;
+
+use std::process::{Command, Stdio};
 
 use portkeeper_core::{
     Action, HistoryEntry, HistoryQuery, Keeper, ReserveRequest, Status,
@@ -13,6 +13,8 @@ use portkeeper_core::{
 use serde_json::json;
 
 use crate::support::child;
+
+pub use skipped::skipped;
 
 /// A server that ends on `SIGTERM`.
 pub const SERVER: &str = "s = socket.create_server(('127.0.0.1', 0)); hold(s.getsockname()[1])";
@@ -109,14 +111,9 @@ pub fn works(test: &str, wrapper: &[&str]) -> bool {
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         Err(error) => error.to_string(),
     };
-    skipped(
-        test,
-        &format!("`{}` does not work: {reason}", wrapper.join(" ")),
-    );
+    skipped(format_args!(
+        "{test}: `{}` does not work: {reason}",
+        wrapper.join(" ")
+    ));
     false
-}
-
-/// Says that a test could not run. libtest captures what `println!` writes, but not this.
-pub fn skipped(test: &str, reason: &str) {
-    let _ = stderr().write_all(format!("\nSKIPPED {test}: {reason}\n").as_bytes());
 }

@@ -1,14 +1,18 @@
 //! Programs in the languages that have a binding, as far as those are built.
 
+#[path = "skipped.rs"]
+mod skipped;
+
 use std::{
     env, fs,
-    io::{Write, stderr},
     path::{Path, PathBuf},
     process::{self, Command},
     sync::OnceLock,
 };
 
 use crate::support::child;
+
+pub use skipped::skipped;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Language {
@@ -91,8 +95,7 @@ impl Program {
         languages.retain(|language| match self.missing(*language) {
             None => true,
             Some(reason) => {
-                let text = format!("\nSKIPPED {test}, {language:?}: {reason}\n");
-                let _ = stderr().write_all(text.as_bytes());
+                skipped(format_args!("{test}, {language:?}: {reason}"));
                 false
             }
         });

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::{BufRead, BufReader, Write, stderr},
+    io::{BufRead, BufReader, Write},
     net::IpAddr,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
@@ -197,9 +197,4 @@ pub fn has_lost_its_main_thread(pid: u32) -> bool {
     };
     field("State:") == Some("Z")
         && field("Threads:").is_some_and(|count| count.parse::<u32>().is_ok_and(|count| count > 1))
-}
-
-/// libtest captures what `eprintln!` writes, but not this.
-pub fn skipped(what: &str) {
-    let _ = stderr().write_all(format!("\nSKIPPED {what}\n").as_bytes());
 }

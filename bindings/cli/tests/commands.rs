@@ -5,6 +5,8 @@
 
 #[path = "commands/ports.rs"]
 mod ports;
+#[path = "../../../tests/support/skipped.rs"]
+mod skipped;
 #[path = "commands/support.rs"]
 mod support;
 

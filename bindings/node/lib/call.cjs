@@ -47,14 +47,8 @@ function plain(options, what = 'options') {
   return { ...options }
 }
 
-/** How this package says to the addon what its users say otherwise. */
-const INTERNAL = ['beforeTime', 'beforeId', 'guard']
-
 /** The arguments of a call: its options, and what has a place of its own, which no option may replace. */
 function merge(options, placed) {
-  for (const name of INTERNAL) {
-    if (Object.hasOwn(options, name)) throw invalid('option', name, 'is not known')
-  }
   for (const name of Object.keys(placed)) {
     if (Object.hasOwn(options, name)) throw invalid('option', name, 'is an argument of its own')
   }
@@ -65,8 +59,9 @@ function merge(options, placed) {
 /** Takes what every call may have from its options: a `signal`, and where it is `long`, `onProgress`. */
 function watched(options, long) {
   const { signal, ...args } = plain(options)
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalid('signal', typeof signal, 'is not an AbortSignal')
+  // As Node's own functions look at it: a test environment may have a class of its own.
+  if (signal !== undefined && !(signal?.addEventListener && 'aborted' in signal)) {
+    throw invalid('signal', signal === null ? signal : typeof signal, 'is not an AbortSignal')
   }
   if (!long) return { signal, args }
   const { onProgress, ...others } = args
@@ -80,7 +75,7 @@ function watched(options, long) {
 async function call(registry, operation, options, placed = {}, long = false) {
   const { args, ...watch } = watched(options, long)
   merge(args, placed)
-  return stoppable(watch, (id, stop) => bridge.call(id, registry, operation, args, stop))
+  return stoppable(watch, (id, stop) => bridge.call(id, registry, operation, args, Object.keys(placed), stop))
 }
 
 /** The addon sees the environment of the process; a worker may have one of its own. */
@@ -138,7 +133,7 @@ async function stoppable({ signal, onProgress }, begin) {
 }
 
 function callSync(registry, operation, options, placed = {}) {
-  return settle(bridge.callSync(registry, operation, merge(plain(options), placed)))
+  return settle(bridge.callSync(registry, operation, merge(plain(options), placed), Object.keys(placed)))
 }
 
 const openSync = (options) => settle(native.Bridge.openSync(located(plain(options))))

@@ -8,7 +8,7 @@ const { debuglog } = require('node:util')
 const { plain } = require('./call.cjs')
 const { invalid } = require('./error.cjs')
 const { Keeper, Project } = require('./keeper.cjs')
-const { known } = require('./options.cjs')
+const { known, texts } = require('./options.cjs')
 
 const debug = debuglog('portkeeper')
 
@@ -20,7 +20,7 @@ const OPTIONS = ['project', 'role', 'root', 'port', 'range', 'description', 'pat
 
 async function devPort(options) {
   const given = plain(options)
-  return claimPort({ ...given, port: given.port ?? environment() })
+  return claimPort({ ...given, port: given.port === undefined ? environment() : given.port })
 }
 
 /** The same without a look at the environment. */
@@ -33,9 +33,10 @@ async function claimPort(options) {
 /** The options with their defaults, each of its type. */
 function read(options) {
   const given = known(options, OPTIONS, 'devPort')
-  for (const name of ['project', 'role', 'root', 'description', 'path']) {
-    const value = given[name]
-    if (value !== undefined && typeof value !== 'string') throw invalid(name, value, 'is not a string')
+  texts(given, 'project', 'role', 'root', 'description', 'path')
+  const { port } = given
+  if (port !== undefined && !Number.isInteger(port)) {
+    throw invalid('port', port, typeof port === 'number' ? 'is not a whole number' : 'is not a number')
   }
   const { id, root } = Project.detectSync(given.root)
   const { project = id, role = 'web', description = 'dev server' } = given
@@ -100,6 +101,11 @@ async function take(keeper, { project, name, number, signal }) {
   let lease
   try {
     lease = await keeper.lease({ project, roles: [name], signal })
+    if (lease.port !== number) {
+      // Released and claimed anew, since the number was read.
+      await lease.release()
+      return { obstacle: `port ${number} is no longer that of ${project}'s ${name}` }
+    }
     return { lease, hold: await keeper.hold(number, { signal }) }
   } catch (error) {
     // A server of this process has it already.
@@ -170,23 +176,32 @@ class DevPort {
     Object.assign(this, { port, project, role, explicit, claimed, message })
   }
 
-  /** `isLast` is asked when the server closes: whether the use ends with it. */
-  serve(server, isLast = () => true) {
+  /** `ended` is called when the server closes, or does not come to listen on the port. */
+  serve(server, ended = () => this.#quietly(() => this.release())) {
     if (typeof server?.once !== 'function' || typeof server.address !== 'function') {
       throw invalid('server', typeof server, 'is no net.Server')
     }
-    const end = () => isLast() && this.#quietly(() => this.release())
     const listens = () => {
       if (server.address()?.port === this.port) this.#listens()
-      else end()
+      else ended()
     }
     if (server.listening) listens()
     else server.once('listening', listens)
-    server.once('close', end)
+    server.once('close', () => ended())
     // One that fails to listen never closes. The monitor leaves the error to whom it is for.
     server.on(errorMonitor, () => {
-      if (!server.listening) setTimeout(() => server.listening || end(), RETRY_MS).unref()
+      if (!server.listening) setTimeout(() => server.listening || ended(), RETRY_MS).unref()
     })
+  }
+
+  /** Takes a port again that was released; says what is in the way, if anything. */
+  async take() {
+    await this.#told
+    const { obstacle, lease, hold } = await take(this.#keeper, { project: this.project, name: this.role, number: this.port })
+    if (obstacle) return obstacle
+    this.#lease = lease
+    this.#hold = hold
+    return null
   }
 
   async listening(options) {
@@ -223,8 +238,7 @@ class DevPort {
       await before
       const [lease, hold] = [this.#lease, this.#hold]
       this.#lease = this.#hold = null
-      await hold?.release()
-      await lease?.release()
+      await giveBack({ lease, hold })
       if (hold && !lease) await this.#keeper.scan()
     })()
     return this.#told
@@ -233,8 +247,11 @@ class DevPort {
   releaseSync() {
     const [lease, hold] = [this.#lease, this.#hold]
     this.#lease = this.#hold = null
-    hold?.releaseSync()
-    lease?.releaseSync()
+    try {
+      hold?.releaseSync()
+    } finally {
+      lease?.releaseSync()
+    }
   }
 }
 if (Symbol.dispose) DevPort.prototype[Symbol.dispose] = DevPort.prototype.releaseSync

@@ -31,9 +31,9 @@ class Guard {
   static target(target) {
     if (target !== null && typeof target === 'object') {
       if (!(#guard in target)) throw invalid('target', 'an object', 'is neither a port nor a lease')
-      return { guard: target.#guard }
+      return { guard: target.#guard, port: undefined }
     }
-    return { port: target }
+    return { guard: undefined, port: target }
   }
 
   static ask(guard, operation, placed) {

@@ -105,13 +105,11 @@ class Keeper {
   }
 
   async history(options) {
-    const { before, ...rest } = plain(options)
-    if (before === undefined) return this.#call('history', rest)
-    const { performedAt: beforeTime, id: beforeId } = plain(before, 'before')
-    if (beforeTime === undefined || beforeId === undefined) {
-      throw invalid('before', 'an object', 'is no entry of the history')
-    }
-    return this.#call('history', rest, { beforeTime, beforeId })
+    const given = plain(options)
+    if (given.before === undefined) return this.#call('history', given)
+    const { performedAt, id } = plain(given.before, 'before')
+    if (performedAt === undefined || id === undefined) throw invalid('before', 'an object', 'is no entry of the history')
+    return this.#call('history', { ...given, before: [performedAt, id] })
   }
 
   holderAt(port, time, options) {
@@ -136,9 +134,9 @@ class Keeper {
   }
 
   async import(options) {
-    const { document, ...rest } = plain(options)
-    if (document === undefined) return this.#call('import', rest, {}, true)
-    return this.#call('import', rest, { json: json('document', document) }, true)
+    const given = plain(options)
+    if (given.document !== undefined) given.document = json('document', given.document)
+    return this.#call('import', given, {}, true)
   }
 
   configurations(options) {
@@ -206,12 +204,13 @@ function json(what, value) {
 }
 
 function released(claims) {
-  if (Array.isArray(claims)) return { ports: claims }
-  if (claims === null || typeof claims !== 'object') return { port: claims }
+  const none = { port: undefined, ports: undefined, project: undefined }
+  if (Array.isArray(claims)) return { ...none, ports: claims }
+  if (claims === null || typeof claims !== 'object') return { ...none, port: claims }
   const { project, ...rest } = claims
   const unknown = Object.keys(rest)[0]
   if (unknown !== undefined) throw invalid('claims', unknown, 'is not known: a port, ports or a project')
-  return { project }
+  return { ...none, project }
 }
 
 const Project = {

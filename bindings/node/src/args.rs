@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use napi::{
     JsValue, Result, ValueType,
-    bindgen_prelude::{FromNapiValue, Function, JsObjectValue, Object, Unknown},
+    bindgen_prelude::{FromNapiValue, Function, JsObjectValue, Object, Unknown, Utf16String},
     sys,
 };
 use portkeeper_core::{Error, Result as CoreResult};
@@ -20,6 +20,8 @@ pub enum Value {
     Flag(bool),
     Number(f64),
     Text(String),
+    /// A text with half of a surrogate pair, which is no Unicode; shown with a replacement.
+    Broken(String),
     /// Milliseconds since 1970, NaN of an invalid date.
     Time(f64),
     List(Vec<Value>),
@@ -33,7 +35,17 @@ impl Value {
             ValueType::Null => Self::Other("null"),
             ValueType::Boolean => Self::Flag(unsafe { value.cast()? }),
             ValueType::Number => Self::Number(unsafe { value.cast()? }),
-            ValueType::String => Self::Text(unsafe { value.cast()? }),
+            ValueType::String => {
+                let text: String = unsafe { value.cast()? };
+                // Node has replaced it, so that two different texts would become one.
+                if text.contains(char::REPLACEMENT_CHARACTER) {
+                    let units: Utf16String = unsafe { value.cast()? };
+                    if String::from_utf16(&units).is_err() {
+                        return Ok(Self::Broken(text));
+                    }
+                }
+                Self::Text(text)
+            }
             ValueType::Object if value.is_date()? => {
                 let date: Object = unsafe { value.cast()? };
                 let time: Function<'_, (), f64> = date.get_named_property("valueOf")?;
@@ -59,7 +71,7 @@ impl Value {
             Self::Undefined => "undefined".to_owned(),
             Self::Flag(flag) => flag.to_string(),
             Self::Number(number) => number.to_string(),
-            Self::Text(text) => text.clone(),
+            Self::Text(text) | Self::Broken(text) => text.clone(),
             Self::Time(time) if time.is_nan() => "Invalid Date".to_owned(),
             Self::Time(_) => "a Date".to_owned(),
             Self::List(_) => "an array".to_owned(),
@@ -91,9 +103,22 @@ impl Value {
         u64::try_from(number).map_err(|_| self.refused(what, "is negative"))
     }
 
+    fn time(&self, what: &'static str) -> CoreResult<DateTime<Utc>> {
+        match self {
+            Self::Time(time) if !time.is_nan() => {
+                // A date is at most 8.64e15 milliseconds away from 1970.
+                #[allow(clippy::cast_possible_truncation)]
+                let found = DateTime::from_timestamp_millis(*time as i64);
+                found.ok_or_else(|| invalid(what, time.to_string(), "is too far away"))
+            }
+            other => Err(other.refused(what, "is not a valid Date")),
+        }
+    }
+
     fn text(self, what: &'static str) -> CoreResult<String> {
         match self {
             Self::Text(text) => Ok(text),
+            Self::Broken(_) => Err(self.refused(what, "is not well-formed Unicode")),
             other => Err(other.refused(what, "is not a string")),
         }
     }
@@ -111,6 +136,8 @@ impl Value {
 pub struct Args {
     given: BTreeMap<String, Value>,
     known: Vec<&'static str>,
+    /// Those that are no options, but have a place of their own in JavaScript.
+    placed: Vec<String>,
 }
 
 impl FromNapiValue for Args {
@@ -124,11 +151,18 @@ impl FromNapiValue for Args {
         Ok(Self {
             given,
             known: Vec::new(),
+            placed: Vec::new(),
         })
     }
 }
 
 impl Args {
+    /// Says which are no options; a refusal does not offer them.
+    pub fn placed(mut self, names: Vec<String>) -> Self {
+        self.placed = names;
+        self
+    }
+
     fn take(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
         let value = self.given.remove(name);
@@ -227,16 +261,21 @@ impl Args {
     }
 
     pub fn time(&mut self, name: &'static str) -> CoreResult<Option<DateTime<Utc>>> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::Time(time)) if !time.is_nan() => {
-                // A date is at most 8.64e15 milliseconds away from 1970.
-                #[allow(clippy::cast_possible_truncation)]
-                let found = DateTime::from_timestamp_millis(time as i64);
-                let too_far = || invalid(name, time.to_string(), "is too far away");
-                found.map(Some).ok_or_else(too_far)
-            }
-            Some(other) => Err(other.refused(name, "is not a valid Date")),
+        self.take(name).map(|value| value.time(name)).transpose()
+    }
+
+    /// An entry's place in the history: its time and its id.
+    pub fn place(&mut self, name: &'static str) -> CoreResult<Option<(DateTime<Utc>, i64)>> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        match value.list(name, "a Date and an id")?.as_slice() {
+            [time, id] => Ok(Some((time.time(name)?, id.whole(name)?))),
+            _ => Err(invalid(
+                name,
+                "an array",
+                "is not an array of a Date and an id",
+            )),
         }
     }
 
@@ -255,11 +294,14 @@ impl Args {
         let Some((name, _)) = self.given.into_iter().next() else {
             return Ok(());
         };
-        let reason = if self.known.is_empty() {
-            format!("is not known: {operation} takes none")
+        let is_option = |name: &&str| !self.placed.iter().any(|placed| placed == name);
+        let options: Vec<&str> = self.known.into_iter().filter(is_option).collect();
+        let taken = if options.is_empty() {
+            "none".to_owned()
         } else {
-            format!("is not known: {operation} takes {}", self.known.join(", "))
+            options.join(", ")
         };
+        let reason = format!("is not known: {operation} takes {taken}");
         Err(invalid("option", name, &reason))
     }
 }

@@ -186,7 +186,8 @@ impl Bridge {
         move || stopped.load(Ordering::Relaxed) || closed.load(Ordering::Relaxed)
     }
 
-    /// Starts an operation; what it says is delivered later, unless it is refused at once.
+    /// Starts an operation; what it says is delivered later, unless it is refused at once. Of the
+    /// arguments, `placed` are no options.
     #[napi]
     pub fn call(
         &self,
@@ -194,8 +195,10 @@ impl Bridge {
         registry: &Registry,
         operation: String,
         args: Args,
+        placed: Vec<String>,
         stop: Option<&Stop>,
     ) -> Option<Outcome> {
+        let args = args.placed(placed);
         let planned = Outcome::checked(|| Ok((registry.keeper()?, ops::plan(&operation, args)?)));
         let (keeper, Plan { lane, run }) = match planned {
             Ok(planned) => planned,
@@ -224,7 +227,14 @@ impl Bridge {
 
     /// Runs an operation on the thread of JavaScript.
     #[napi]
-    pub fn call_sync(&self, registry: &Registry, operation: String, args: Args) -> Outcome {
+    pub fn call_sync(
+        &self,
+        registry: &Registry,
+        operation: String,
+        args: Args,
+        placed: Vec<String>,
+    ) -> Outcome {
+        let args = args.placed(placed);
         Outcome::of(|| {
             let keeper = registry.keeper()?;
             let context = Context {

@@ -12,6 +12,8 @@ use std::{
 
 use portkeeper_core::{BoundPort, Error, Hold, Lease, Ready, Result};
 
+use crate::args::invalid;
+
 /// How long the end of a process or worker waits for a busy database. Later, the next sweep finds out.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -22,21 +24,23 @@ pub enum Guard {
 }
 
 impl Guard {
-    fn release(self) -> Result<()> {
-        match self {
-            Self::Lease(lease) => lease.release(),
-            Self::Hold(hold) => {
-                drop(hold);
-                Ok(())
-            }
-            Self::Bound(bound) => {
-                let (listener, lease) = bound.into_parts();
-                drop(listener);
-                lease.release()
-            }
+    /// Ends what it stands for. After an error it can be tried again.
+    fn give_back(slot: &mut Option<Self>) -> Result<()> {
+        // The socket of a bound port goes first, and a lease is left.
+        *slot = match slot.take() {
+            Some(Self::Bound(bound)) => Some(Self::Lease(bound.into_parts().1)),
+            other => other,
+        };
+        if let Some(Self::Lease(lease)) = slot {
+            lease.give_back()?;
         }
+        *slot = None;
+        Ok(())
     }
 }
+
+/// A guard with a lock of its own, since to change or release one may wait for other writers.
+type Slot = Arc<Mutex<Option<Guard>>>;
 
 /// The guards of one JavaScript environment: the main thread's or a worker's.
 #[derive(Default)]
@@ -49,8 +53,8 @@ pub struct Guards {
 #[derive(Default)]
 struct Table {
     last: u32,
-    guards: HashMap<u32, Guard>,
-    /// Releases that other threads are about.
+    guards: HashMap<u32, Slot>,
+    /// Releases that threads are about.
     releasing: usize,
     /// The environment has ended: nobody is left who could release one.
     closed: bool,
@@ -59,34 +63,48 @@ struct Table {
 impl Guards {
     /// The number for JavaScript. It may end before it gets it, so the guard is here from the start.
     pub fn add(&self, guard: Guard) -> Result<u32> {
-        let mut table = self.lock();
+        let mut table = lock(&self.table);
         if table.closed {
             table.releasing += 1;
             drop(table);
-            let released = guard.release();
-            self.lock().releasing -= 1;
-            self.released.notify_all();
+            let released = Guard::give_back(&mut Some(guard));
+            self.count_release();
             return Err(released.err().unwrap_or(Error::Cancelled("a call")));
         }
         table.last += 1;
         let id = table.last;
-        table.guards.insert(id, guard);
+        table.guards.insert(id, Arc::new(Mutex::new(Some(guard))));
         Ok(id)
     }
 
     /// Ends what the guard stands for. One that was ended already is no error.
     pub fn release(&self, id: u32) -> Result<()> {
-        // Out of the table first: releasing may wait for other writers.
-        let mut table = self.lock();
-        let Some(guard) = table.guards.remove(&id) else {
+        let mut table = lock(&self.table);
+        let Some(slot) = table.guards.get(&id).map(Arc::clone) else {
             return Ok(());
         };
         table.releasing += 1;
         drop(table);
-        let released = guard.release();
-        self.lock().releasing -= 1;
-        self.released.notify_all();
+        let released = Guard::give_back(&mut lock(&slot));
+        if released.is_ok() {
+            lock(&self.table).guards.remove(&id);
+        }
+        self.count_release();
         released
+    }
+
+    fn count_release(&self) {
+        lock(&self.table).releasing -= 1;
+        self.released.notify_all();
+    }
+
+    /// What there is of a guard; of one that was released, nothing.
+    fn with<T>(&self, id: u32, work: impl FnOnce(&mut Option<Guard>) -> Result<T>) -> Result<T> {
+        let slot = lock(&self.table).guards.get(&id).map(Arc::clone);
+        match slot {
+            Some(slot) => work(&mut lock(&slot)),
+            None => work(&mut None),
+        }
     }
 
     /// Gives the listening socket of a bound port away. The lease stays.
@@ -94,19 +112,18 @@ impl Guards {
     pub fn take_socket(&self, id: u32) -> Result<i32> {
         use std::os::fd::IntoRawFd;
 
-        let mut table = self.lock();
-        match table.guards.remove(&id) {
+        self.with(id, |slot| match slot.take() {
             Some(Guard::Bound(bound)) => {
                 let (listener, lease) = bound.into_parts();
-                table.guards.insert(id, Guard::Lease(lease));
+                *slot = Some(Guard::Lease(lease));
                 Ok(listener.into_raw_fd())
             }
             other => {
-                other.map(|guard| table.guards.insert(id, guard));
+                *slot = other;
                 let what = "the socket of a port that was released".to_owned();
                 Err(Error::Unsupported(what))
             }
-        }
+        })
     }
 
     #[cfg(not(unix))]
@@ -117,67 +134,62 @@ impl Guards {
     /// Gives a leased port another role, or none.
     pub fn set_role(&self, id: u32, port: i64, role: Option<String>) -> Result<()> {
         let port = u16::try_from(port).map_err(|_| Error::PortInvalid(port))?;
-        match self.lock().guards.get_mut(&id) {
+        self.with(id, |slot| match slot {
             Some(Guard::Lease(lease)) => lease.set_roles([(port, role)]),
             Some(_) => Err(unfit(id, "has no roles")),
             None => Err(unfit(id, "was released")),
-        }
+        })
     }
 
     /// Lets go of a held port for a server that does not share it.
     pub fn lend(&self, id: u32) -> Result<()> {
-        match self.lock().guards.get_mut(&id) {
+        self.with(id, |slot| match slot {
             Some(Guard::Hold(hold)) => {
                 hold.lend();
                 Ok(())
             }
             _ => Err(unfit(id, "holds nothing")),
-        }
+        })
     }
 
     /// Binds a lent port again, where it can be had.
     pub fn take_back(&self, id: u32) -> Result<bool> {
-        match self.lock().guards.get_mut(&id) {
+        self.with(id, |slot| match slot {
             Some(Guard::Hold(hold)) => Ok(hold.take_back()),
             _ => Err(unfit(id, "holds nothing")),
-        }
+        })
     }
 
     /// What to wait for, so that the lease is checked too.
     pub fn ready(&self, id: u32) -> Result<Ready> {
-        match self.lock().guards.get(&id) {
-            Some(Guard::Lease(lease)) => Ok(Ready::from(lease)),
-            Some(Guard::Bound(bound)) => Ok(Ready::from(bound)),
+        self.with(id, |slot| match slot {
+            Some(Guard::Lease(lease)) => Ok(Ready::from(&*lease)),
+            Some(Guard::Bound(bound)) => Ok(Ready::from(&*bound)),
             Some(Guard::Hold(hold)) => Ok(Ready::port(hold.port())),
-            None => Err(Error::InvalidInput {
-                what: "lease",
-                value: id.to_string(),
-                reason: "was released".to_owned(),
-            }),
-        }
+            None => Err(unfit(id, "was released")),
+        })
     }
 
     /// Ends all of them, because their environment does, and waits for those that others are about.
     pub fn release_all(self: &Arc<Self>) {
         let end = Instant::now() + PATIENCE;
-        let mut table = self.lock();
+        let mut table = lock(&self.table);
         table.closed = true;
         let ids: Vec<u32> = table.guards.keys().copied().collect();
+        table.releasing += ids.len();
         drop(table);
         for id in ids {
             let guards = Arc::clone(self);
-            self.lock().releasing += 1;
             let release = move || {
                 // Nobody is left who could be told.
                 let _ = guards.release(id);
-                guards.lock().releasing -= 1;
-                guards.released.notify_all();
+                guards.count_release();
             };
             if thread::Builder::new().spawn(release).is_err() {
-                self.lock().releasing -= 1;
+                self.count_release();
             }
         }
-        let mut table = self.lock();
+        let mut table = lock(&self.table);
         while table.releasing > 0 {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -187,16 +199,13 @@ impl Guards {
             (table, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// A panic is an `INTERNAL` error of its call, and what the lock guards is whole between two statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn unfit(id: u32, reason: &str) -> Error {
-    Error::InvalidInput {
-        what: "lease",
-        value: id.to_string(),
-        reason: reason.to_owned(),
-    }
+    invalid("lease", id.to_string(), reason)
 }

@@ -10,11 +10,14 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
+import vm from 'node:vm'
 import { fileURLToPath } from 'node:url'
 
 import * as portkeeper from 'portkeeper'
+import vite from 'portkeeper/vite'
+import webpack from 'portkeeper/webpack'
 
-import { RANGE, Running, eventually, folder, freePorts, registry } from './support/apps.mjs'
+import { RANGE, Running, becomes, folder, freePorts, lockedBy, registry } from './support/apps.mjs'
 
 const { Keeper, Lease, PortkeeperError, Project, errorNumbers } = portkeeper
 const wish = { project: 'shop', range: RANGE, strategy: 'random' }
@@ -80,12 +83,15 @@ test('arguments are taken as they are, or refused by name', async () => {
     [() => keeper.check(NaN), 'port "NaN" is not a whole number'],
     [() => keeper.check(2 ** 60), `port "${2 ** 60}" is too large`],
     [() => keeper.check(3000n), 'port "a BigInt" is not a number'],
-    [() => keeper.check(3000, { verbose: true }), 'option "verbose" is not known: check takes port'],
+    [() => keeper.check(3000, { verbose: true }), 'option "verbose" is not known: check takes none'],
     [() => keeper.check(3000, 'now'), 'options "now" is not an object'],
     [() => keeper.check(3000, { signal: {} }), 'signal "object" is not an AbortSignal'],
-    [() => keeper.reserve(3000, { ...p, tag: 'x' }), /^option "tag" is not known: reserve takes port, project, .*suggest$/],
+    [() => keeper.reserve(3000, { ...p, tag: 'x' }), /^option "tag" is not known: reserve takes project, .*suggest$/],
     [() => keeper.reserve(3000, { ...p, port: 1 }), 'option "port" is an argument of its own'],
     [() => keeper.reserve(3000, { project: 7 }), 'project "7" is not a string'],
+    [() => keeper.reserve(3000, { project: 'a\ud800' }), 'project "a\ufffd" is not well-formed Unicode'],
+    [() => keeper.reserve(3000, { ...p, tags: ['\udc00'] }), 'tags "\ufffd" is not well-formed Unicode'],
+    [() => keeper.reserve(3000, { ...p, metadata: { a: '\ud800' } }), /^metadata .* is not valid JSON: /],
     [() => keeper.reserve(3000, { ...p, description: null }), 'description "null" is not a string'],
     [() => keeper.reserve(3000, { ...p, tags: 'x' }), 'tags "x" is not an array of strings'],
     [() => keeper.reserve(3000, { ...p, tags: ['x', 1] }), 'tags "1" is not a string'],
@@ -119,6 +125,13 @@ test('arguments are taken as they are, or refused by name', async () => {
     [() => Keeper.open({ durability: 'no' }), 'durability "no" is none of full, normal'],
     [() => portkeeper.devPort({ roles: 'x' }), /^option "roles" is not known: devPort takes project, role, /],
     [() => portkeeper.devPort({ role: 1 }), 'role "1" is not a string'],
+    [() => portkeeper.devPort({ port: '3000' }), 'port "3000" is not a number'],
+    [() => portkeeper.devPort({ port: 1.5 }), 'port "1.5" is not a whole number'],
+    [() => portkeeper.devPort({ port: null }), 'port "null" is not a number'],
+    [async () => vite({ role: 7 }), 'role "7" is not a string'],
+    [async () => vite({ hmr: 1 }), 'hmr "1" is not a boolean'],
+    [async () => vite({ port: 3000 }), 'option "port" is not known: portkeeper takes project, role, range, hmr, path'],
+    [async () => webpack({}, { port: 3000 }), /^option "port" is not known: portkeeper takes project, role, /],
     [() => Project.detect('/nowhere'), /^project folder "\/nowhere" cannot be entered: /],
   ]
   for (const [call, message] of cases) {
@@ -176,6 +189,9 @@ test('a signal ends a wait the way it does in Node', async (t) => {
   assert.equal((await refusal(() => keeper.check(port, { signal: AbortSignal.abort() }))).name, 'AbortError')
   assert.equal((await refusal(() => Keeper.open({ inMemory: true, signal: AbortSignal.abort() }))).name, 'AbortError')
   assert.equal((await keeper.check(port, { signal: new AbortController().signal })).verdict, 'free')
+  // Of another realm, as test environments have them.
+  const foreign = vm.runInNewContext('new Proxy(target, { get: (it, name) => (typeof it[name] === "function" ? it[name].bind(it) : it[name]) })', { target: AbortSignal.abort() })
+  assert.equal((await refusal(() => keeper.check(port, { signal: foreign }))).name, 'AbortError')
 
   // A busy database is waited for, too.
   const base = folder(t)
@@ -189,18 +205,6 @@ test('a signal ends a wait the way it does in Node', async (t) => {
   await busy.stop('SIGKILL')
   assert.equal(await writer.get(port), null)
 })
-
-/** Another process that has the write lock of a database. */
-export async function lockedBy(t, file) {
-  const script = `import sqlite3, sys, time
-db = sqlite3.connect(sys.argv[1], isolation_level=None)
-db.execute('BEGIN IMMEDIATE')
-print('locked', flush=True)
-sys.stdin.read()`
-  const process = new Running(t, 'python3', ['-c', script, file])
-  await process.says(/locked/)
-  return process
-}
 
 test('progress is reported, and what its callback throws ends the work', async (t) => {
   const base = folder(t)
@@ -256,14 +260,43 @@ test('a lease, a hold and a bound port end when they are released, and not befor
   hold.releaseSync()
   server.close()
   await once(server, 'close')
-  assert.equal((await keeper.check(number)).verdict, 'reserved')
+  await becomes(keeper, number, 'reserved')
 
   const bound = await keeper.bind(wish)
   assert.equal(bound.address, '127.0.0.1')
   assert.equal((await keeper.check(bound.port)).verdict, 'listening')
   bound.releaseSync()
-  assert.equal((await keeper.check(bound.port)).verdict, 'free')
+  await becomes(keeper, bound.port, 'free')
   assert.throws(() => bound.fd, { code: 'UNSUPPORTED' })
+})
+
+test('a release that fails can be tried again, and a busy database holds up no other guard', async (t) => {
+  const base = folder(t)
+  const { keeper } = await registry(base)
+  const patient = await keeper.lease(wish)
+  const bound = await keeper.bind(wish)
+  const hasty = await Keeper.open({ path: keeper.path, busyTimeout: 50 })
+  const lease = await hasty.lease(wish)
+  const other = await hasty.bind(wish)
+  const busy = await lockedBy(t, keeper.path)
+
+  const renamed = patient.setRole(patient.port, 'web')
+  const begin = Date.now()
+  assert.equal(typeof bound.fd, 'number')
+  assert.ok(Date.now() - begin < 5000, 'the busy timeout of the role is ten seconds')
+  for (const guard of [lease, other]) {
+    assert.equal((await refusal(() => guard.release())).code, 'DATABASE_BUSY')
+    assert.throws(() => guard.releaseSync(), { code: 'DATABASE_BUSY' })
+  }
+  await busy.stop('SIGKILL')
+  await renamed
+  assert.equal((await keeper.get(patient.port)).lease.role, 'web')
+  for (const guard of [lease, other]) {
+    assert.equal((await keeper.get(guard.port)).status, 'reserved')
+    await guard.release()
+    assert.equal((await keeper.get(guard.port)).status, 'free')
+  }
+  fs.closeSync(bound.fd)
 })
 
 test('a server listens on the descriptor of a bound port', async () => {
@@ -281,7 +314,7 @@ test('a server listens on the descriptor of a bound port', async () => {
   assert.equal((await keeper.check(bound.port)).verdict, 'listening', 'the socket is the server\'s')
   server.close()
   await once(server, 'close')
-  assert.equal((await keeper.check(bound.port)).verdict, 'free')
+  await becomes(keeper, bound.port, 'free')
 })
 
 test('no garbage collection takes a port from a server', async (t) => {
@@ -354,5 +387,5 @@ test('the wrong server is named, and the right one is found', async (t) => {
   const report = await keeper.kill(lease.port, { grace: 30_000 })
   assert.deepEqual(report.killed, [{ pid: child.pid, name: 'node', forced: false }])
   await child.ended
-  await eventually('free again', async () => (await keeper.check(lease.port)).verdict === 'reserved')
+  await becomes(keeper, lease.port, 'reserved')
 })

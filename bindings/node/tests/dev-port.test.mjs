@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 
 import { devPort } from 'portkeeper'
 
-import { RANGE, Running, eventually, folder, freePorts, registry, stranger } from './support/apps.mjs'
+import { RANGE, Running, becomes, eventually, folder, freePorts, registry, stranger } from './support/apps.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 
@@ -82,8 +82,15 @@ test('PORT of the environment is the user\'s choice', async (t) => {
   assert.equal(refused.claimed, false)
   process.env.PORT = '/run/app.sock'
   await assert.rejects(devPort(wish), { code: 'INVALID_INPUT', message: 'PORT "/run/app.sock" is not a port' })
-  process.env.PORT = ''
-  assert.equal((await devPort(wish)).explicit, false)
+  const usual = []
+  for (const none of ['', '0']) {
+    process.env.PORT = none
+    const dev = await devPort(wish)
+    assert.deepEqual([dev.explicit, dev.role], [false, 'web'], 'no choice of one')
+    usual.push(dev.port)
+    await dev.release()
+  }
+  assert.equal(usual[0], usual[1])
 
   // A claim that was made by hand has no role, and is followed as well.
   const [byHand] = await freePorts(1)
@@ -99,7 +106,7 @@ dev.serve(createServer().listen(dev.port, () => console.log('up', dev.claimed)))
   await server.says(/up true/)
   await eventually('in use', async () => (await keeper.get(byHand)).status === 'in-use')
   await server.stop('SIGKILL')
-  assert.equal((await keeper.check(byHand)).verdict, 'reserved')
+  await becomes(keeper, byHand, 'reserved')
   await eventually('a sweep', async () => {
     await keeper.request({ project: 'other', roles: ['x'], range: RANGE })
     return (await keeper.get(byHand)).status === 'reserved'
@@ -117,6 +124,7 @@ test('a child is waited for, and a wrong one is named', async (t) => {
   await assert.rejects(dev.listening({ pid: 1e6, timeout: 30_000 }), { code: 'WRONG_LISTENER', pid: child.pid })
   await child.stop('SIGTERM')
   await dev.release()
+  await becomes(keeper, dev.port, 'reserved')
   await keeper.scan()
   assert.equal((await keeper.get(dev.port)).status, 'reserved')
 })
@@ -134,7 +142,7 @@ process.stdin.resume()`
   const { one, port } = await start()
   assert.deepEqual([(await keeper.check(port)).verdict, (await keeper.get(port)).lease.held], ['held', true])
   await one.stop('SIGKILL')
-  assert.equal((await keeper.check(port)).verdict, 'reserved')
+  await becomes(keeper, port, 'reserved')
   const again = await start()
   assert.equal(again.port, port)
   await again.one.stop('SIGINT')

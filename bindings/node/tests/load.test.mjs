@@ -9,21 +9,9 @@ import { fileURLToPath } from 'node:url'
 
 import { Keeper } from 'portkeeper'
 
-import { RANGE, Running, folder, freePorts, registry } from './support/apps.mjs'
+import { RANGE, Running, folder, freePorts, lockedBy, registry } from './support/apps.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
-
-/** Another process that has the write lock of a database. */
-async function lockedBy(t, file) {
-  const script = `import sqlite3, sys
-db = sqlite3.connect(sys.argv[1], isolation_level=None)
-db.execute('BEGIN IMMEDIATE')
-print('locked', flush=True)
-sys.stdin.read()`
-  const process = new Running(t, 'python3', ['-c', script, file])
-  await process.says(/locked/)
-  return process
-}
 
 test('100,000 calls leave no memory behind', async (t) => {
   const base = folder(t)

@@ -1,12 +1,13 @@
 // Worker threads, cluster, children, and the ends of all of them.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import path from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
-import { RANGE, Running, eventually, folder, registry } from './support/apps.mjs'
+import { RANGE, Running, becomes, eventually, folder, registry } from './support/apps.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const wish = JSON.stringify({ project: 'shop', range: RANGE, strategy: 'random' })
@@ -112,9 +113,28 @@ parentPort.postMessage({ port, held: hold.port })`
   await Promise.all(workers.map((worker) => worker.terminate()))
   for (const { port, held } of said) {
     assert.equal((await keeper.get(port)).status, 'free')
-    assert.equal((await keeper.check(held)).verdict, 'reserved')
+    await becomes(keeper, held, 'reserved')
   }
   assert.deepEqual(await keeper.verify(), [])
+})
+
+test('a worker that is terminated in the midst of calls leaves no lease behind', async (t) => {
+  const base = folder(t)
+  const { env, keeper } = await registry(base)
+  const script = `const { Keeper } = require(process.env.ENTRY)
+const { parentPort } = require('node:worker_threads')
+Keeper.open().then((keeper) => {
+  for (let call = 0; call < 300; call += 1) keeper.lease(${wish}).then(() => call === 20 && parentPort.postMessage('some'))
+})`
+  const entry = path.join(here, '..', 'index.cjs')
+  for (let round = 1; round <= 3; round += 1) {
+    const worker = new Worker(script, { eval: true, env: { ...process.env, ...env, ENTRY: entry } })
+    await once(worker, 'message')
+    await worker.terminate()
+    // This process is the owner, and lives: what was left would be left for good.
+    await eventually('all given back', async () => (await keeper.list()).length === 0)
+  }
+  assert.ok((await keeper.history({ action: 'released', limit: 1000 })).length >= 60)
 })
 
 test('a primary binds for its cluster', async (t) => {
@@ -149,7 +169,7 @@ if (cluster.isPrimary) {
   assert.deepEqual([state.verdict, state.project], ['listening', 'shop'])
   primary.child.stdin.end()
   assert.equal((await primary.ended).code, 0)
-  await eventually('free', async () => (await keeper.check(port)).verdict === 'free')
+  await becomes(keeper, port, 'free')
 })
 
 test('a child that is forked asks the same registry, also over a killed parent', async (t) => {

@@ -36,6 +36,34 @@ test('every method is declared, and every declared one is there', () => {
   }
 })
 
+/** The options of a declared type, but for those of every call. */
+function optionsOf(type) {
+  const [name] = type.split(' & ').filter((part) => !/^(Call|Long)Options$/.test(part))
+  if (name === undefined) return []
+  if (name.startsWith('{')) return [...name.matchAll(/(\w+)\?:/g)].map(([, key]) => key)
+  const [, parent, body] = new RegExp(`\\b(?:interface|type) ${name}\\b(?: extends (\\w+))?[^{]*\\{([^]*?)(?:\\n\\n|$)`).exec(declared)
+  const own = [...body.matchAll(/(?:^|[{;])\s*(\w+)\??: /gm)].map(([, key]) => key)
+  return [...new Set([...own, ...(parent ? optionsOf(parent) : [])])]
+}
+
+test('every option is declared, and every declared one is taken', async () => {
+  const keeper = portkeeper.Keeper.openSync({ inMemory: true })
+  const placed = { id: 1, port: 3000, path: '/nowhere', claims: 3000, time: new Date(), target: 3000 }
+  const [body] = /export class Keeper\b[^]*?\n\}/.exec(declared)
+  const methods = body.matchAll(/^  (\w+)\(((?:\w+: [^,)]*, )*)options\??: ([^)]*)\): Promise/gm)
+  let count = 0
+  for (const [, method, before, type] of methods) {
+    const args = [...before.matchAll(/(\w+): /g)].map(([, name]) => placed[name])
+    assert.ok(args.every((value) => value !== undefined), method)
+    const error = await keeper[method](...args, { ...(method === 'import' && { json: '{}' }), unheardOf: 1 }).then(() => null, (error) => error)
+    const [, taken] = /^option "unheardOf" is not known: \w+ takes (.*)$/.exec(error.message)
+    const options = taken === 'none' ? [] : taken.split(', ')
+    assert.deepEqual(optionsOf(type).sort(), options.sort(), method)
+    count += 1
+  }
+  assert.ok(count > 25, `${count} methods have options`)
+})
+
 test('every error code is declared', () => {
   const [, union] = /export type ErrorCode =([^]*?)\n\n/.exec(declared)
   const names = [...union.matchAll(/'(\w+)'/g)].map(([, name]) => name)

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 
 import {
-  Running, eventually, folder, freePorts, link, registry, stranger, vite, viteApp, worktree,
+  Running, becomes, eventually, folder, freePorts, link, registry, stranger, vite, viteApp, worktree,
 } from './support/apps.mjs'
 
 for (const version of [7, 8]) {
@@ -41,9 +41,22 @@ for (const version of [7, 8]) {
     for (const server of again) assert.doesNotMatch(server.output, /portkeeper/)
   })
 
+  test(`Vite ${version}: two servers of one checkout at once have two ports`, async (t) => {
+    const base = folder(t)
+    const { env, keeper } = await registry(base)
+    const app = viteApp(path.join(base, 'shop'), version)
+    const both = await Promise.all([vite(t, app, [], env), vite(t, app, [], env)])
+    assert.notEqual(both[0].port, both[1].port)
+    await eventually('both in use', async () => (await keeper.list({ status: 'in-use' })).length === 2)
+    for (const server of both) {
+      const row = await keeper.get(server.port)
+      assert.deepEqual([row.projectName, row.pid, row.lease.owner.pid], ['vite-app', server.pid, server.pid])
+    }
+  })
+
   test(`Vite ${version}: a foreign holder is named, and the port comes back`, async (t) => {
     const base = folder(t)
-    const { env } = await registry(base)
+    const { env, keeper } = await registry(base)
     const app = viteApp(path.join(base, 'shop'), version)
     const before = await vite(t, app, [], env)
     await before.stop('SIGTERM')
@@ -55,6 +68,7 @@ for (const version of [7, 8]) {
       assert.ok(moved.output.includes(`${message}; using port ${moved.port} instead`), moved.output)
       await moved.stop('SIGTERM')
       await holder.stop('SIGKILL')
+      await becomes(keeper, before.port, 'reserved')
       const back = await vite(t, app, [], env)
       assert.equal(back.port, before.port)
       assert.doesNotMatch(back.output, /portkeeper/)
@@ -79,8 +93,7 @@ for (const version of [7, 8]) {
       await server.stop(signal)
 
       // What the machine says is right at once; the row is brought up to date by whoever asks for a port.
-      const state = await keeper.check(server.port)
-      assert.equal(state.verdict, 'reserved')
+      const state = await becomes(keeper, server.port, 'reserved')
       assert.equal(state.project, 'vite-app')
       if (signal === 'SIGTERM') assert.equal(state.status, 'reserved')
       await eventually('a sweep', async () => {
@@ -112,7 +125,7 @@ for (const version of [7, 8]) {
     assert.deepEqual([row.projectName, row.pid], ['vite-app', server.pid])
     assert.doesNotMatch(server.output, /portkeeper/)
     await server.stop('SIGKILL')
-    assert.equal((await keeper.check(free)).verdict, 'reserved')
+    await becomes(keeper, free, 'reserved')
     await keeper.scan()
     assert.equal((await keeper.get(free)).status, 'reserved')
 
@@ -185,6 +198,24 @@ for (const version of [7, 8]) {
     assert.equal(row.lease.role, 'web-preview')
     await preview.stop('SIGTERM')
     assert.equal((await vite(t, app, ['preview'], env)).port, preview.port)
+  })
+
+  test(`Vite ${version}: a port of the user's for HMR is reserved as well`, async (t) => {
+    const base = folder(t)
+    const { env, keeper } = await registry(base)
+    const [free] = await freePorts(1)
+    const socket = version === 7 ? { hmr: { port: free } } : { ws: { port: free } }
+    const app = viteApp(path.join(base, 'shop'), version, {}, { server: socket })
+    const server = await vite(t, app, [], env)
+    const row = await eventually('in use', async () => {
+      const row = await keeper.get(free)
+      return row?.status === 'in-use' && row
+    })
+    assert.deepEqual([row.projectName, row.pid, row.lease.owner.pid], ['vite-app', server.pid, server.pid])
+    assert.equal((await keeper.list()).length, 2)
+    await server.stop('SIGTERM')
+    assert.deepEqual((await keeper.list()).map((claim) => claim.status), ['reserved', 'reserved'])
+    assert.doesNotMatch(server.output, /portkeeper/)
   })
 
   test(`Vite ${version}: in middleware mode HMR alone has a port`, async (t) => {

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 
 import {
-  RANGE, Running, eventually, folder, freePorts, link, registry, stranger, worktree,
+  RANGE, Running, becomes, eventually, folder, freePorts, link, registry, stranger, worktree,
 } from './support/apps.mjs'
 
 const KINDS = [
@@ -49,7 +49,7 @@ async function serve(t, root, { program }, args, env) {
 for (const kind of KINDS) {
   test(`${kind.name}: two worktrees, a foreign holder, and the same port again`, async (t) => {
     const base = folder(t)
-    const { env } = await registry(base)
+    const { env, keeper } = await registry(base)
     const main = app(path.join(base, 'packed'), kind)
     const feature = worktree(main, 'feature')
     const first = [await serve(t, main, kind, [], env), await serve(t, feature, kind, [], env)]
@@ -66,6 +66,7 @@ for (const kind of KINDS) {
       assert.ok(moved.output.includes(`[portkeeper] ${message}; using port ${moved.port} instead`), moved.output)
       await moved.stop('SIGTERM')
       await holder.stop('SIGKILL')
+      await becomes(keeper, first[0].port, 'reserved')
     }
     const again = [await serve(t, main, kind, [], env), await serve(t, feature, kind, [], env)]
     assert.deepEqual(again.map((server) => server.port), first.map((server) => server.port))
@@ -79,7 +80,7 @@ for (const kind of KINDS) {
       const server = await serve(t, root, kind, [], env)
       await eventually('in use', async () => (await keeper.get(server.port)).status === 'in-use')
       await server.stop(signal)
-      assert.equal((await keeper.check(server.port)).verdict, 'reserved')
+      await becomes(keeper, server.port, 'reserved')
       if (signal === 'SIGKILL') await keeper.scan()
       const row = await keeper.get(server.port)
       assert.deepEqual([row.status, row.pid, row.projectName], ['reserved', null, 'packed'])
@@ -130,6 +131,39 @@ devServer({ setupExitSignals: false }, { range: ${JSON.stringify(RANGE)} }).then
   server.child.stdin.write('stop\n')
   assert.equal((await server.ended).code, 0)
   assert.equal((await keeper.get(port)).status, 'reserved')
+})
+
+test('a list of configurations: a port for each server, the same by whichever name it is started', async (t) => {
+  const base = folder(t)
+  const list = `const portkeeper = require('portkeeper/webpack')
+const one = (name, devServer) => ({ name, mode: 'development', devtool: false, devServer })
+module.exports = portkeeper(() => [one('tool', false), () => one('shop', {}), Promise.resolve(one('admin', { hot: false }))], { range: ${JSON.stringify(RANGE)} })`
+  for (const [kind, names] of [[KINDS[0], ['shop', 'admin']], [KINDS[1], ['shop']]]) {
+    const at = path.join(base, kind.config)
+    fs.mkdirSync(at)
+    const { env, keeper } = await registry(at)
+    const root = app(path.join(at, 'packed'), kind)
+    fs.writeFileSync(path.join(root, kind.config), list)
+    const start = async (...args) => {
+      const command = [path.join(root, 'node_modules', kind.program), 'serve', ...args]
+      const server = new Running(t, process.execPath, command, { cwd: root, env })
+      const count = args.length > 0 ? 1 : names.length
+      const claims = await eventually(() => `in use\n${server.output}`, async () => {
+        const claims = await keeper.list({ status: 'in-use' })
+        return claims.length === count && claims
+      })
+      // None is kept for a server that does not come.
+      assert.deepEqual((await keeper.list()).filter(({ lease, status }) => status !== 'in-use' && (lease.owner || lease.held)), [])
+      await server.stop('SIGINT')
+      return Object.fromEntries(claims.map((claim) => [claim.lease.role, claim.number]))
+    }
+    const both = await start()
+    assert.deepEqual(Object.keys(both).sort(), names.map((name) => (name === 'shop' ? 'web' : `web-${name}`)).sort())
+    for (const name of names) {
+      const role = name === 'shop' ? 'web' : `web-${name}`
+      assert.deepEqual(await start('--config-name', name), { [role]: both[role] })
+    }
+  }
 })
 
 test('webpack: lists, functions in them, names, and port 0', async (t) => {

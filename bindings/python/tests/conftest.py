@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,10 @@ if "PORTKEEPER_TESTS" not in os.environ:
     os.environ["PORTKEEPER_DB_PATH"] = f"{_folder.name}/database.db"
 
 ROOT = Path(__file__).resolve().parents[3]
+
+# Ctrl-C reaches no child of a run that was started in the background, unless it is listened to again.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Registries of two tests know nothing of each other, so that each worker of xdist has ports of its own.
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillRunning
 from pathlib import Path
 
 import pytest
@@ -120,11 +121,20 @@ def test_a_release_that_fails_can_be_tried_again(path: Path) -> None:
 
 
 def test_a_lease_that_another_thread_works_with_is_waited_for(path: Path) -> None:
-    with Keeper(path) as keeper, keeper.lease("tests", range=PORTS) as lease, ThreadPoolExecutor(2) as pool:
+    with (
+        Keeper(path, busy_timeout=60) as keeper,
+        keeper.lease("tests", range=PORTS) as lease,
+        ThreadPoolExecutor(2) as pool,
+    ):
         with socket.create_server(("127.0.0.1", lease.port)):
             with busy(path):
                 working = pool.submit(lease.set_roles, {lease.port: "x"})
+                with pytest.raises(StillRunning):
+                    working.result(0.5)
                 waiting = pool.submit(keeper.wait_ready, lease, timeout=60)
+                # Not told that it was released.
+                with pytest.raises(StillRunning):
+                    waiting.result(0.5)
             assert waiting.result(60).pid == os.getpid()
         working.result(60)
         row = keeper.get(lease.port)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import LOCK, PORTS, busy
+from conftest import LOCK, PORTS, busy, until
 
 from portkeeper import Keeper
 
@@ -65,6 +66,10 @@ class Program:
             stdout=subprocess.PIPE,
             text=True,
         )
+        # Whoever waits for its next line in vain is not to wait for ever.
+        self.watchdog = threading.Timer(120, self.process.kill)
+        self.watchdog.daemon = True
+        self.watchdog.start()
         self.first = self.line()
 
     def line(self) -> str:
@@ -77,27 +82,29 @@ class Program:
         self.process.stdin.flush()
 
     def end(self) -> None:
+        self.watchdog.cancel()
         self.process.kill()
         self.process.communicate()
+
+
+def naps(program: Program) -> int:
+    """How often the program let go of the processor by itself."""
+    status = Path(f"/proc/{program.process.pid}/status").read_text()
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
 
 def interrupted(program: Program) -> float:
     """How long the program took to return from its wait, from the signal on."""
     assert program.first == "waits"
-    # The signal is to come in the middle of the wait: until the process sleeps within it.
-    deadline = time.monotonic() + 60
-    stat = Path(f"/proc/{program.process.pid}/stat")
-    calm = 0
-    while calm < 20:
-        assert time.monotonic() < deadline
-        calm = calm + 1 if stat.read_text().rpartition(")")[2].split()[0] == "S" else 0
-        time.sleep(0.01)
+    # The signal is to come in the middle of the wait, which is a row of naps.
+    begin = naps(program)
+    until(lambda: naps(program) >= begin + 20)
     assert program.process.poll() is None
-    begin = time.clock_gettime(time.CLOCK_MONOTONIC)
+    sent = time.clock_gettime(time.CLOCK_MONOTONIC)
     program.process.send_signal(signal.SIGINT)
     word, _, moment = program.line().partition(" ")
     assert word == "interrupted", (word, moment)
-    return float(moment) - begin
+    return float(moment) - sent
 
 
 def once(path: Path, port: int, wait: str) -> float:

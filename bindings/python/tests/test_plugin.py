@@ -123,16 +123,23 @@ def broken_later(port):
 def test_teardown(broken_later): pass
 def test_without(): assert False
 def test_passes(port): pass
+def test_closed(port):
+    with socket.create_server(("127.0.0.1", port)) as server:
+        client = socket.create_connection(("127.0.0.1", port))
+        accepted, _ = server.accept()
+        accepted.close(); client.recv(1); client.close()
+    assert False
 """
     result = run(pytester, source)
-    result.assert_outcomes(failed=2, passed=2, errors=2)
+    result.assert_outcomes(failed=3, passed=2, errors=2)
     text = result.stdout.str()
-    assert text.count("- ports -") == 3
+    assert text.count("- ports -") == 4
     assert re.search(r"^\d+  port: python\S* \(pid \d+\) listening on 127.0.0.1 \(tcp\)$", text, re.M), text
     assert re.search(r"^\d+  database: nobody listens$", text, re.M)
     assert re.search(r"^\d+  session_port: nobody listens$", text, re.M)
+    assert re.search(r"^\d+  port: nobody listens, but closed connections keep it from servers", text, re.M), text
     parallel = run(pytester, source, "-n", "2")
-    assert parallel.stdout.str().count("- ports -") == 3
+    assert parallel.stdout.str().count("- ports -") == 4
 
 
 def test_the_wrong_listener_is_named(pytester: pytest.Pytester, registry: Path) -> None:

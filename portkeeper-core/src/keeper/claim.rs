@@ -21,7 +21,8 @@ impl Keeper {
     /// Says what a port is: whose, and who listens on it.
     ///
     /// The registry's row costs one read, and a free port one bind probe of a few microseconds;
-    /// the sockets of the machine are read only when something has the port. Nothing is written,
+    /// the sockets of the machine are read only when something has the port, and its process is looked for
+    /// first where the last scan, or the last check of this keeper, found it. Nothing is written,
     /// and a TCP server that sets `SO_REUSEADDR` and starts at the same moment is not disturbed. The
     /// price is that a foreign socket which sets the option too, and is bound without listening, is
     /// not seen: the port is as free for a server as it would be beside a hold.
@@ -219,8 +220,11 @@ impl Keeper {
     /// What the machine and this row say together.
     pub(super) fn verdict(&self, port: u16, row: Option<&Reservation>) -> Result<Verdict> {
         self.verdict_of(port, row, |wanted| {
-            let earlier = self.earlier(Some(port))?;
-            Ok(self.host.look(wanted, &earlier)?.sockets)
+            let mut earlier = self.earlier(Some(port))?;
+            earlier.holders.extend(self.memory.recall(port));
+            let look = self.host.look(wanted, &earlier)?;
+            self.memory.keep(port, look.holders);
+            Ok(look.sockets)
         })
     }
 

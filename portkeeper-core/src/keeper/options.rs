@@ -136,6 +136,7 @@ impl Options {
             actor: self.actor.map(Arc::from),
             durability: self.durability,
             swept: Arc::new(AtomicI64::new(i64::MIN)),
+            memory: Arc::default(),
             stop: self.stop,
         })
     }

@@ -1,15 +1,19 @@
 //! Compiling and running C programs against the library that cargo built beside the tests.
 #![allow(dead_code, reason = "every test uses a part of it")]
 
+#[path = "../../../tests/support/skipped.rs"]
+mod skipped;
+
 use std::{
     env,
     ffi::OsStr,
     fs,
-    io::Write,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
+
+pub use skipped::skipped;
 
 pub const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 pub const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"];
@@ -111,11 +115,6 @@ pub fn has(program: impl AsRef<OsStr>) -> bool {
         .arg("--version")
         .output()
         .is_ok_and(|output| output.status.success())
-}
-
-/// Says that a test could not run, past the harness, which swallows what passing tests print.
-pub fn skipped(what: &str) {
-    let _ = std::io::stderr().write_all(format!("\nSKIPPED {what}\n").as_bytes());
 }
 
 /// Repeats what C programs said of skipped parts.

@@ -1,5 +1,6 @@
-//! The Rust side of `benches/peers`. Reads a line `name argument` at a time, does that once, and answers with
-//! the nanoseconds that it took; `writers` is the other program in here, see [`writers`].
+//! The Rust side of `benches/peers`. Reads lines `name argument`, does each once, and answers with the nanoseconds
+//! that it took and what came out: how many listeners, whose the port is, which port is free. `writers` is the other
+//! program in here, see [`writers`].
 
 use std::{
     env,
@@ -7,8 +8,8 @@ use std::{
     time::Instant,
 };
 
-use netstat2::{AddressFamilyFlags, ProtocolFlags};
-use portkeeper_core::{Durability, Keeper, Options, PortRequest};
+use netstat2::{AddressFamilyFlags, ProtocolFlags, ProtocolSocketInfo, SocketInfo, TcpState};
+use portkeeper_core::{Durability, Keeper, Options, PortRequest, Socket};
 
 mod writers;
 
@@ -23,35 +24,82 @@ fn main() -> Result<(), Failure> {
     for line in stdin().lock().lines() {
         let line = line?;
         let (name, argument) = line.split_once(' ').unwrap_or((&line, ""));
-        let begin = Instant::now();
-        run(&keeper, name, argument).map_err(|error| format!("{line}: {error}"))?;
-        writeln!(stdout(), "{}", begin.elapsed().as_nanos())?;
+        let (time, answer) = run(&keeper, name, argument).map_err(|error| format!("{line}: {error}"))?;
+        writeln!(stdout(), "{time} {answer}")?;
     }
     Ok(())
 }
 
-fn run(keeper: &Keeper, name: &str, argument: &str) -> Result<(), Failure> {
+fn run(keeper: &Keeper, name: &str, argument: &str) -> Result<(u128, usize), Failure> {
     let port = || argument.parse::<u16>();
-    match name {
-        "portkeeper.scan" => drop(keeper.scan()?),
-        "portkeeper.listeners" => drop(keeper.listeners()?),
-        "portkeeper.check" => drop(keeper.check(port()?)?),
-        // The peers' ports are their process's, too, and end with it.
-        "portkeeper.request" => drop(keeper.request(PortRequest::new("bench").auto_release())?),
-        "portkeeper.claim" => drop(keeper.request(PortRequest::new("bench"))?),
-        "netstat2.listeners" | "netstat2.check" => {
-            let sockets = netstat2::iterate_sockets_info(AddressFamilyFlags::all(), ProtocolFlags::all())?;
-            drop(sockets.collect::<Result<Vec<_>, _>>()?);
+    let begin = Instant::now();
+    let taken = || begin.elapsed().as_nanos();
+    let outcome = match name {
+        "portkeeper.scan" => {
+            let report = keeper.scan()?;
+            (taken(), report.listeners.len())
         }
-        "listeners.listeners" => drop(listeners::get_all()?),
+        "portkeeper.listeners" => {
+            let sockets = keeper.listeners()?;
+            (taken(), sockets.len())
+        }
+        "portkeeper.check" => {
+            let state = keeper.check(port()?)?;
+            (taken(), pid(state.listeners().first().and_then(Socket::pid))?)
+        }
+        "portkeeper.request" => {
+            // The peers' ports are their process's, too, and end with it.
+            let claims = keeper.request(PortRequest::new("bench").auto_release())?;
+            (taken(), claims[0].number.into())
+        }
+        "portkeeper.claim" => {
+            let claims = keeper.request(PortRequest::new("bench"))?;
+            (taken(), claims[0].number.into())
+        }
+        "netstat2.listeners" => {
+            let sockets = netstat2()?;
+            (taken(), sockets.len())
+        }
+        // It has no question for one port.
+        "netstat2.check" => {
+            let port = port()?;
+            let found = netstat2()?.into_iter().find(|socket| socket.local_port() == port);
+            (taken(), pid(found.and_then(|socket| socket.associated_pids.first().copied()))?)
+        }
+        "listeners.listeners" => {
+            let listeners = listeners::get_all()?;
+            (taken(), listeners.len())
+        }
         "listeners.check" => {
-            listeners::get_process_by_port(port()?, listeners::Protocol::TCP)?;
+            let process = listeners::get_process_by_port(port()?, listeners::Protocol::TCP)?;
+            (taken(), pid(Some(process.pid))?)
         }
-        "portpicker.request" => drop(portpicker::pick_unused_port().ok_or("no port")?),
-        "port_check.request" => drop(port_check::free_local_port().ok_or("no port")?),
+        "portpicker.request" => {
+            let port = portpicker::pick_unused_port().ok_or("no port")?;
+            (taken(), port.into())
+        }
+        "port_check.request" => {
+            let port = port_check::free_local_port().ok_or("no port")?;
+            (taken(), port.into())
+        }
         other => return Err(format!("{other} is unknown").into()),
-    }
-    Ok(())
+    };
+    Ok(outcome)
+}
+
+/// The listeners, among which netstat2 counts every UDP socket.
+fn netstat2() -> Result<Vec<SocketInfo>, Failure> {
+    let mut sockets = netstat2::iterate_sockets_info(AddressFamilyFlags::all(), ProtocolFlags::all())?
+        .collect::<Result<Vec<_>, _>>()?;
+    sockets.retain(|socket| match &socket.protocol_socket_info {
+        ProtocolSocketInfo::Tcp(tcp) => tcp.state == TcpState::Listen,
+        ProtocolSocketInfo::Udp(_) => true,
+    });
+    Ok(sockets)
+}
+
+fn pid(pid: Option<u32>) -> Result<usize, Failure> {
+    Ok(usize::try_from(pid.ok_or("the owner was not found")?)?)
 }
 
 /// The options that every writer uses.

@@ -3,7 +3,7 @@ use std::net::TcpStream;
 use serde_json::json;
 
 use crate::support::{
-    Home, Nobody, Server, free_port, http_server, like, listener, runs, until, valid,
+    Home, Nobody, Server, free_port, http_server, like, listener, runs, skipped, until, valid,
 };
 
 /// A server that does not mind SIGTERM.
@@ -90,7 +90,7 @@ fn exit_codes() {
 #[test]
 fn another_users_process_is_a_matter_of_permission() {
     let Some(nobody) = Nobody::new() else {
-        println!("SKIPPED another user's process: this is not root");
+        skipped("another user's process: this is not root");
         return;
     };
     let port = free_port();

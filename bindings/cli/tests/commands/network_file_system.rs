@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{Home, PORTMAN, Ran, finished};
+use crate::support::{Home, PORTMAN, Ran, finished, skipped};
 
 const FUSE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/support/fuse.py");
 
@@ -19,7 +19,7 @@ fn in_mount(home: &Home, words: &[&str]) -> Ran {
         .env_remove("PORTKEEPER_ALLOW_NETWORK_FILE_SYSTEM");
     let ran = finished(&mut command);
     if ran.code == 77 {
-        println!("SKIPPED a FUSE file system: {}", ran.out.trim());
+        skipped(format_args!("a FUSE file system: {}", ran.out.trim()));
     }
     ran
 }

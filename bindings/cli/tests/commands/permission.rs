@@ -2,12 +2,12 @@
 
 use std::{fs, io::Read, os::unix::fs::PermissionsExt, process::Stdio};
 
-use crate::support::{Nobody, Server, free_port, like, line, runs, signal, until, valid};
+use crate::support::{Nobody, Server, free_port, like, line, runs, signal, skipped, until, valid};
 
 #[test]
 fn permission_exits_with_3() {
     let Some(nobody) = Nobody::new() else {
-        println!("SKIPPED what only another user is refused: this is not root");
+        skipped("what only another user is refused: this is not root");
         return;
     };
     let fails = |words: &[&str]| {
@@ -44,7 +44,7 @@ fn permission_exits_with_3() {
 #[test]
 fn a_command_that_cannot_gain_rights_has_its_port_kept_and_may_ask_for_them() {
     let Some(nobody) = Nobody::new() else {
-        println!("SKIPPED what only another user is refused: this is not root");
+        skipped("what only another user is refused: this is not root");
         return;
     };
     let port = free_port().to_string();
@@ -60,7 +60,7 @@ fn a_command_that_cannot_gain_rights_has_its_port_kept_and_may_ask_for_them() {
 #[test]
 fn a_command_that_may_not_be_ended_is_left_and_named() {
     let Some(nobody) = Nobody::new() else {
-        println!("SKIPPED a command that may not be ended: this is not root");
+        skipped("a command that may not be ended: this is not root");
         return;
     };
     // As `sudo` does: it belongs to root, and what it starts becomes another user, here root again.

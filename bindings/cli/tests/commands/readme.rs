@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{Home, PORTMAN, finished};
+use crate::support::{Home, PORTMAN, finished, skipped};
 
 const README: &str = include_str!("../../../../README.md");
 
@@ -47,7 +47,7 @@ fn the_transcript_happens() {
         .output()
         .is_ok_and(|output| output.status.success())
     {
-        println!("SKIPPED the transcript of the README: no network of one's own is to be had");
+        skipped("the transcript of the README: no network of one's own is to be had");
         return;
     }
     let folder = std::path::Path::new(PORTMAN).parent().unwrap();

@@ -11,7 +11,8 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use crate::{
     run::{command, ran},
     support::{
-        Home, Nobody, PORTMAN, Server, answers, finished, free_port, like, line, signal, valid,
+        Home, Nobody, PORTMAN, Server, answers, finished, free_port, like, line, signal, skipped,
+        valid,
     },
 };
 
@@ -295,7 +296,7 @@ const SECRET: &str = "import ctypes, os, socket\n\
 #[test]
 fn a_server_that_may_not_be_looked_at_can_bind() {
     let Some(nobody) = Nobody::new() else {
-        println!("SKIPPED a server that may not be looked at: root may look at all of them");
+        skipped("a server that may not be looked at: root may look at all of them");
         return;
     };
     let port = free_port().to_string();

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::{Home, Server, answers, line, runs, signal, until};
+use crate::support::{Home, Server, answers, line, runs, signal, skipped, until};
 
 const HTTP_SERVER: &[&str] = &[
     "python3",
@@ -124,7 +124,7 @@ fn http_server() {
 #[test]
 fn node_http() {
     if Command::new("node").arg("--version").output().is_err() {
-        println!("SKIPPED node_http: there is no node");
+        skipped("node_http: there is no node");
         return;
     }
     assert_eq!(ends_with(NODE, "TERM"), 143);
@@ -242,7 +242,7 @@ fn vite() -> Option<PathBuf> {
 #[test]
 fn vite_dev_server() {
     let Some(vite) = vite() else {
-        println!("SKIPPED vite_dev_server: vite cannot be installed");
+        skipped("vite_dev_server: vite cannot be installed");
         return;
     };
     let vite = vite.to_str().unwrap().to_owned();

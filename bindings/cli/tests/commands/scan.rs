@@ -1,6 +1,8 @@
 use std::process::Command;
 
-use crate::support::{Home, PORTMAN, finished, free_port, http_server, like, listener, valid};
+use crate::support::{
+    Home, PORTMAN, finished, free_port, http_server, like, listener, skipped, valid,
+};
 
 #[test]
 fn listeners_come_with_their_projects() {
@@ -46,7 +48,7 @@ fn what_ss_sees_is_seen() {
     let (_socket, port) = listener();
     let listed = Command::new("ss").args(["-Hltn"]).output();
     let Ok(listed) = listed else {
-        println!("SKIPPED comparing with ss: it is not installed");
+        skipped("comparing with ss: it is not installed");
         return;
     };
     let text = String::from_utf8_lossy(&listed.stdout).into_owned();
@@ -90,7 +92,7 @@ fn thousands_of_listeners_are_one_table() {
         .status()
         .map_or(true, |status| !status.success())
     {
-        println!("SKIPPED 5,000 listeners: no network of one's own is to be had");
+        skipped("5,000 listeners: no network of one's own is to be had");
         return;
     }
     let ran = look(&["scan"]);

@@ -22,6 +22,8 @@ use tempfile::TempDir;
 use crate::ports::block;
 pub use crate::ports::{free_port, listener};
 
+pub use crate::skipped::skipped;
+
 /// The binary that Cargo has built for these tests.
 pub const PORTMAN: &str = env!("CARGO_BIN_EXE_portman");
 /// How long anything may take on a busy machine.

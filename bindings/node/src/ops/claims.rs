@@ -183,7 +183,7 @@ fn history(args: &mut Args) -> Result<Plan> {
     if let Some(time) = args.time("until")? {
         query = query.until(time);
     }
-    if let (Some(time), Some(id)) = (args.time("beforeTime")?, args.optional_number("beforeId")?) {
+    if let Some((time, id)) = args.place("before")? {
         query = query.before_place(time, id);
     }
     if let Some(limit) = args.natural("limit")? {

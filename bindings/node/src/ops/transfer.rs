@@ -38,13 +38,17 @@ fn export(args: &mut Args) -> Result<Plan> {
 }
 
 fn import(args: &mut Args) -> Result<Plan> {
+    // An object in JavaScript, of which `lib/keeper.cjs` has made a text.
+    let document = args.text("document")?;
     let json = args.text("json")?;
     let configuration = args.optional_number("configuration")?;
     let predecessor = args.text("predecessor")?;
-    let mut request = match (json, configuration, predecessor) {
-        (Some(json), None, None) => ImportRequest::json(json),
-        (None, Some(id), None) => ImportRequest::configuration(id),
-        (None, None, Some(path)) => ImportRequest::predecessor(path),
+    let mut request = match (document, json, configuration, predecessor) {
+        (Some(json), None, None, None) | (None, Some(json), None, None) => {
+            ImportRequest::json(json)
+        }
+        (None, None, Some(id), None) => ImportRequest::configuration(id),
+        (None, None, None, Some(path)) => ImportRequest::predecessor(path),
         _ => {
             let reason = "takes one of document, json, configuration and predecessor";
             return Err(invalid("import", "", reason));

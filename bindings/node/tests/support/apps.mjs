@@ -82,12 +82,14 @@ export class Running {
     this.output = ''
     const { env, ...rest } = options
     this.child = spawn(command, args, { stdio: 'pipe', env: { ...process.env, NO_COLOR: '1', ...env }, ...rest })
-    this.ended = once(this.child, 'close').then(([code, signal]) => ({ code, signal }))
+    this.hasEnded = false
+    // Later than `exit`: all of its output is here by then.
+    this.ended = once(this.child, 'close').then(([code, signal]) => {
+      this.hasEnded = true
+      return { code, signal }
+    })
     for (const stream of [this.child.stdout, this.child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => {
-        this.output += text
-        this.child.emit('output')
-      })
+      stream.setEncoding('utf8').on('data', (text) => (this.output += text))
     }
     afterwards(t, () => this.stop('SIGKILL'))
   }
@@ -96,17 +98,13 @@ export class Running {
     return this.child.pid
   }
 
-  /** Waits for a text; fails when the process ends without it. */
-  async says(pattern) {
-    const over = AbortSignal.timeout(DEADLINE)
-    for (;;) {
+  /** Waits for a text; fails when the process ends without it, or goes on for too long. */
+  says(pattern) {
+    return eventually(() => `${pattern} in\n${this.output}`, () => {
       const found = pattern.exec(this.output)
-      if (found) return found
-      if (over.aborted || this.child.exitCode !== null || this.child.signalCode !== null) {
-        throw new Error(`${pattern} was not said:\n${this.output}`)
-      }
-      await Promise.race([once(this.child, 'output', { signal: over }), this.ended]).catch(() => {})
-    }
+      if (!found && this.hasEnded) throw new Error(`${pattern} was not said:\n${this.output}`)
+      return found
+    })
   }
 
   /** Ends it, and says how it ended. */
@@ -125,15 +123,32 @@ export async function vite(t, root, args = [], env = {}) {
   return server
 }
 
-/** A stranger that listens on a port. */
+/** A stranger that listens on a port, as soon as it can: see `becomes`. */
 export async function stranger(t, address, port) {
   const family = address.includes(':') ? 'AF_INET6' : 'AF_INET'
-  const script = `import signal, socket
-s = socket.create_server(('${address}', ${port}), family=socket.${family})
+  const script = `import signal, socket, time
+while True:
+    try:
+        s = socket.create_server(('${address}', ${port}), family=socket.${family})
+        break
+    except OSError:
+        time.sleep(0.02)
 print('up', flush=True)
 signal.pause()`
   const process = new Running(t, 'python3', ['-c', script])
   await process.says(/up/)
+  return process
+}
+
+/** Another process that has the write lock of a database. */
+export async function lockedBy(t, file) {
+  const script = `import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute('BEGIN IMMEDIATE')
+print('locked', flush=True)
+sys.stdin.read()`
+  const process = new Running(t, 'python3', ['-c', script, file])
+  await process.says(/locked/)
   return process
 }
 
@@ -144,15 +159,24 @@ export async function freePorts(count) {
   return claims.map((claim) => claim.number).sort((a, b) => a - b)
 }
 
-/** Asks until the answer is true. */
+/** Asks until the answer is true. `what` is a text, or a function of one. */
 export async function eventually(what, ask) {
   const end = Date.now() + DEADLINE
   for (;;) {
     const answer = await ask()
     if (answer) return answer
-    if (Date.now() > end) throw new Error(`${what} did not happen within ${DEADLINE} ms`)
+    if (Date.now() > end) throw new Error(`${typeof what === 'function' ? what() : what} did not happen within ${DEADLINE} ms`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
+}
+
+/** Waits for a verdict: whoever walks through /proc meanwhile keeps a closed socket for a moment. */
+export function becomes(keeper, port, verdict) {
+  let state = null
+  return eventually(() => `${verdict} instead of ${JSON.stringify(state)}`, async () => {
+    state = await keeper.check(port)
+    return state.verdict === verdict && state
+  })
 }
 
 /** The registry of `folder`, as a variable of the environment and opened. */

@@ -15,16 +15,25 @@ def held(session: Session, ports: Mapping[int, str]) -> str:
     lines = []
     for port, purpose in ports.items():
         try:
-            state = session.keeper.check(port)
+            who = _who(session, port)
         except Exception as error:
             # The failure of the test is what matters.
-            lines.append(f"{port}  {purpose}: {error}")
-            continue
-        who = ", ".join(str(socket) for socket in state.sockets)
-        if not who and state.verdict in ("free", "reserved"):
-            who = "nobody listens"
-        lines.append(f"{port}  {purpose}: {who or str(state).partition(': ')[2]}")
+            who = str(error)
+        lines.append(f"{port}  {purpose}: {who}")
     return "\n".join(lines)
+
+
+def _who(session: Session, port: int) -> str:
+    from pytest_portkeeper._pool import is_bindable
+
+    state = session.keeper.check(port)
+    if state.sockets:
+        return ", ".join(str(socket) for socket in state.sockets)
+    if state.verdict not in ("free", "reserved"):
+        return str(state).partition(": ")[2]
+    if is_bindable(port):
+        return "nobody listens"
+    return "nobody listens, but closed connections keep it from servers without SO_REUSEADDR"
 
 
 def summary(terminal: pytest.TerminalReporter, used: list[dict[str, Any]], lost: list[str]) -> None:
