@@ -45,7 +45,8 @@ const CASES: [(&str, Locks); 4] = [
 fn disturb(how: &str, database: &Path) {
     if how == "another copy of SQLite" {
         // It looks at the registry, as a script would.
-        SecondSqlite::load().run(database, "SELECT count(*) FROM ports");
+        let said = SecondSqlite::load().run(database, "SELECT count(*) FROM ports");
+        assert_eq!(said, 0);
     } else {
         for suffix in ["", "-wal", "-shm"] {
             let path = format!("{}{suffix}", database.display());
@@ -208,6 +209,8 @@ fn everything_at_once_loses_nothing() {
                     for suffix in ["", "-wal", "-shm"] {
                         drop(fs::File::open(format!("{}{suffix}", path.display())));
                     }
+                    // Nothing protects its locks: it may read the log of one moment and the pages of another,
+                    // and say that the database is malformed.
                     second.run(&path, "SELECT count(*) FROM ports");
                     thread::sleep(Duration::from_millis(2));
                 }

@@ -1,6 +1,6 @@
 //! Every test that a promise names exists, and every promise names one.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 const PAGE: &str = include_str!("../portkeeper-core/src/promises.rs");
 
@@ -13,6 +13,14 @@ fn tests(line: &str) -> Vec<(&str, &str)> {
                 .map(|(file, name)| (file, name.trim()))
         })
         .collect()
+}
+
+/// What shows that the tests fail without the code that they are about.
+#[test]
+fn every_mutation_can_be_tried() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mutations");
+    let status = Command::new(script).arg("--check").status().unwrap();
+    assert!(status.success());
 }
 
 #[test]

@@ -127,23 +127,28 @@ fn the_operations_of_eight_processes_are_linearizable() {
 }
 
 /// The same checks find a worker that acknowledges before it commits, and one that answers from what it
-/// read before.
+/// read before. On a machine that is busy they do little before they are killed, and may get a second life.
 #[test]
 fn seeded_bugs_are_found() {
+    const LIVES: usize = 5;
     let _alone = ALONE.lock().unwrap();
     for (bug, sign) in [("early", "LOST"), ("stale", "no order explains it")] {
         let begin = Instant::now();
-        let shown = epoch(&Plan {
-            slots: slots(&[Language::Rust], 8),
-            kills: 12,
-            longest: Duration::from_secs(1),
-            bug,
-        });
-        let found = shown
-            .wrong
-            .iter()
-            .filter(|wrong| wrong.contains(sign))
-            .count();
+        let mut shown = Shown::default();
+        let mut found = 0;
+        for _ in 0..LIVES {
+            shown.add(epoch(&Plan {
+                slots: slots(&[Language::Rust], 8),
+                kills: 12,
+                longest: Duration::from_secs(1),
+                bug,
+            }));
+            let signs = shown.wrong.iter().filter(|wrong| wrong.contains(sign));
+            found = signs.count();
+            if found > 0 {
+                break;
+            }
+        }
         tell(
             &format!("a worker with the bug `{bug}`, {found} times \"{sign}\""),
             &shown,
