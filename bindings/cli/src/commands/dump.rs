@@ -41,7 +41,7 @@ impl Dump {
         let (keeper, interrupt) = context.interruptible()?;
         let watch = progress::watch(&interrupt);
         if let Some(path) = self.file.filter(|file| file.as_os_str() != "-") {
-            let bytes = file::write(&path, |out| {
+            let bytes = file::write(&path, keeper.path(), |out| {
                 let mut out = Counted::new(out);
                 let dumped = keeper.dump(&mut out, watch);
                 if let Some(error) = out.failure.take() {

@@ -55,12 +55,15 @@ impl Export {
         if let Some(name) = self.name {
             request = request.name(name);
         }
-        let document = context.keeper()?.export(request)?;
+        let keeper = context.keeper()?;
+        let document = keeper.export(request)?;
         let (ports, text) = (document.ports.len(), document.to_json()?);
         match self.file.filter(|file| file.as_os_str() != "-") {
             Some(path) => {
                 let failed = |error| Failure::file(&path, error);
-                file::write(&path, |out| out.write_all(text.as_bytes()).map_err(failed))?;
+                file::write(&path, keeper.path(), |out| {
+                    out.write_all(text.as_bytes()).map_err(failed)
+                })?;
                 Ok(Answer {
                     path: Some(path),
                     ports,

@@ -8,9 +8,18 @@ use std::{
 
 use crate::failure::{Failure, Outcome};
 
-/// Writes a file that the user named. One that is there already is replaced once the new one is whole:
-/// it may be the only copy of something, and a disk may be full.
-pub fn write<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Outcome<T>) -> Outcome<T> {
+/// Writes a file that the user named, beside the registry. One that is there already is replaced once the
+/// new one is whole: it may be the only copy of something, and a disk may be full. The registry's own
+/// files are refused.
+pub fn write<T>(
+    path: &Path,
+    registry: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Outcome<T>,
+) -> Outcome<T> {
+    if belongs_to(registry, path) {
+        let reason = format!("{} is the registry itself", path.display());
+        return Err(Failure::invalid(reason));
+    }
     let failed = |error| Failure::file(path, error);
     let Some((beside, file)) = beside(path) else {
         let mut out = BufWriter::new(File::create(path).map_err(failed)?);
@@ -32,9 +41,27 @@ pub fn write<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Outcome<T>) -
     done
 }
 
-/// The file itself, where the path is a link to it.
+/// Whether the path is the registry's, or that of a file which SQLite has beside it.
+fn belongs_to(registry: &Path, path: &Path) -> bool {
+    let (registry, target) = (target(registry), target(path));
+    ["", "-wal", "-shm", "-journal"].iter().any(|suffix| {
+        let mut own = registry.clone().into_os_string();
+        own.push(suffix);
+        target.as_os_str() == own
+    })
+}
+
+/// The file itself, where the path is a link to it; there may be none yet.
 fn target(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+    let absolute = || {
+        let absolute = std::path::absolute(path).ok()?;
+        let folder = fs::canonicalize(absolute.parent()?).ok()?;
+        Some(folder.join(absolute.file_name()?))
+    };
+    let existing = fs::canonicalize(path).ok();
+    existing
+        .or_else(absolute)
+        .unwrap_or_else(|| path.to_owned())
 }
 
 /// A new file in the same folder with the rights of the old one; `None` where there can be none, or
@@ -68,7 +95,8 @@ mod tests {
     use crate::failure::Failure;
 
     fn put(path: &Path, text: &str) -> Result<(), Failure> {
-        write(path, |out| Ok(out.write_all(text.as_bytes())?))
+        let registry = Path::new("/no/such/registry.db");
+        write(path, registry, |out| Ok(out.write_all(text.as_bytes())?))
     }
 
     #[test]
@@ -80,7 +108,7 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink("a.sql", &link).unwrap();
 
-        let torn = write(&link, |out| {
+        let torn = write(&link, Path::new("ports.db"), |out| {
             out.write_all("x".repeat(100_000).as_bytes())?;
             Err::<(), _>(Failure::Interrupted)
         });
@@ -98,6 +126,21 @@ mod tests {
         assert!(link.is_symlink());
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o640);
+    }
+
+    #[test]
+    fn the_registrys_own_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (registry, link) = (folder.path().join("ports.db"), folder.path().join("link"));
+        fs::write(&registry, "registry").unwrap();
+        std::os::unix::fs::symlink("ports.db", &link).unwrap();
+        let log = folder.path().join("./ports.db-wal");
+        for path in [&registry, &link, &log] {
+            let refused = write(path, &link, |out| Ok(out.write_all(b"text")?));
+            assert_eq!(refused.map_err(|failure| failure.exit_code()), Err(2));
+        }
+        assert_eq!(fs::read_to_string(&registry).unwrap(), "registry");
+        assert!(!log.exists());
     }
 
     #[test]

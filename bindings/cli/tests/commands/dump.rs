@@ -17,6 +17,9 @@ fn the_text_is_a_file_or_the_output() {
     assert_eq!(home.json("dump")["sql"], text);
     assert_eq!(home.json("dump ports.sql")["bytes"], text.len());
     home.fails("dump no/such/folder/ports.sql", 2);
+    let message = home.fails("dump ports.db", 2);
+    assert_eq!(message, "error: ports.db is the registry itself\n");
+    assert!(home.ok("list").contains("shop"));
     let message = home.fails("dump /dev/full", 1);
     assert!(message.starts_with("error: /dev/full: "), "{message}");
 }

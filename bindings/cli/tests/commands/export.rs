@@ -30,5 +30,8 @@ fn exit_codes() {
         "INVALID_INPUT"
     );
     assert_eq!(home.json_fails("export .", 1)["code"], "IO_ERROR");
+    home.fails("export ports.db", 2);
+    home.fails("export ports.db-wal", 2);
+    home.ok("verify");
     assert_eq!(home.run_args(&["export", "--project", ""]).code, 2);
 }
