@@ -93,14 +93,14 @@ pub(crate) fn conditional(db: &Connection) -> rusqlite::Result<Vec<Reservation>>
 /// Writes the whole row; its lease is [`leases`](super::leases)' affair. JSON of a claim that reads as what is
 /// written stays as another program wrote it: there may be more in it than was read.
 pub(crate) fn put(db: &Connection, row: &Reservation) -> rusqlite::Result<()> {
-    const PORT: &str = "INSERT INTO ports (number, projectName, description, status, pid, \
+    const NEW: &str = "INSERT INTO ports (number, projectName, description, status, pid, \
          processName, reservedAt, lastSeenAt, updatedAt, autoRelease, tags, metadata) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-         ON CONFLICT (number) DO UPDATE SET projectName = ?2, description = ?3, status = ?4, \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (number) DO NOTHING";
+    const OLD: &str = "UPDATE ports SET projectName = ?2, description = ?3, status = ?4, \
          pid = ?5, processName = ?6, reservedAt = ?7, lastSeenAt = ?8, updatedAt = ?9, \
-         autoRelease = ?10, tags = iif(?13, tags, ?11), metadata = iif(?14, metadata, ?12)";
-    let (keeps_tags, keeps_metadata) = reads_the_same(db, row)?;
-    db.prepare_cached(PORT)?.execute(params![
+         autoRelease = ?10, tags = iif(?13, tags, ?11), metadata = iif(?14, metadata, ?12) \
+         WHERE number = ?1";
+    let values = params![
         row.number,
         row.project_name,
         row.description,
@@ -113,9 +113,12 @@ pub(crate) fn put(db: &Connection, row: &Reservation) -> rusqlite::Result<()> {
         row.auto_release,
         json(&row.tags, row.tags.is_empty()),
         json(&row.metadata, row.metadata.is_empty()),
-        keeps_tags,
-        keeps_metadata,
-    ])?;
+    ];
+    if db.prepare_cached(NEW)?.execute(values)? == 0 {
+        let (keeps_tags, keeps_metadata) = reads_the_same(db, row)?;
+        let values = [values, params![keeps_tags, keeps_metadata]].concat();
+        db.prepare_cached(OLD)?.execute(&*values)?;
+    }
     Ok(())
 }
 
