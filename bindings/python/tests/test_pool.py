@@ -106,8 +106,9 @@ def test_a_run_keeps_no_more_than_its_share_in_time_wait(pytester: pytest.Pytest
     arguments = [f"--portkeeper-range={PORTS[0]}-{PORTS[0] + 79}", "--portkeeper-report"]
     result = run(pytester, SERVES.replace("PLAIN", "0"), *arguments)
     result.assert_outcomes(passed=60, warnings=1)
-    # A quarter of the range, the one in use, and what the last growth brought.
-    assert 20 <= leased(result) <= 24
+    # Half of the range, the one in use, what the last growth brought, and others where somebody read `/proc` just
+    # when a listener was closed.
+    assert 40 <= leased(result) < 55
     assert "left behind" not in result.stdout.str()
 
 

@@ -43,8 +43,9 @@ def return_port(port: int) -> None:
         claim = _open().get(port)
         if claim is not None and claim.lease is not None and claim.lease.id == lease:
             _open().release(port)
-    # Not before: what failed can be tried again.
-    _leases.pop(port, None)
+    # Not before: what failed can be tried again. Another thread may have been given the port meanwhile.
+    if lease is not None and _leases.get(port) is lease:
+        del _leases[port]
 
 
 def is_port_free(port: int) -> bool:

@@ -69,7 +69,8 @@ class WaitReady(Protocol):
 
 @pytest.fixture
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A leased free port for this test alone; for servers with and without SO_REUSEADDR."""
+    """A leased free port for this test alone; for servers with and without SO_REUSEADDR, until the session has half
+    of the range in TIME-WAIT (a warning says so)."""
     factory = _factory(request.node, request.config)
     yield factory._take(factory._user, "port")
     factory._give_back()

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pytest_portkeeper._pool import Pool
 
 
-# One run has at most this part of the range in TIME-WAIT, and leaves the rest to others.
-SHARE = 4
+# One run has at most half of the range in TIME-WAIT, and leaves the rest to others.
+SHARE = 2
 # The engine's, where no range is named.
 DEFAULT_RANGE = (3000, 9999)
 
