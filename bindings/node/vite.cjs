@@ -83,7 +83,8 @@ function portkeeper(options) {
 /** The port that a server has which is made now: in a restart the same, else that of every day. */
 async function usual({ key, options }) {
   const before = restarts.getStore()?.at(-1)?.uses.get(key)
-  if (before?.isAlive) return before.dev
+  // A port that the configuration named before, and names no more, is not that of every day.
+  if (before?.isAlive && !before.dev.explicit) return before.dev
   const dev = await claimPort(options)
   await dev.release()
   return dev
@@ -105,9 +106,12 @@ async function serve(plugin, server) {
 
   const served = { config, uses: new Map() }
   const before = restarts.getStore()
+  const earlier = before?.at(-1)
+  if (before?.length > 0) before.push(served)
+  const end = follow(server, served)
   try {
     for (const wish of plan.wishes) {
-      const old = handedOn(wish, before?.at(-1))
+      const old = handedOn(wish, earlier)
       const use = old ?? new Use(await taken(wish, config, warn))
       use.users.add(config)
       served.uses.set(wish.key, use)
@@ -115,10 +119,10 @@ async function serve(plugin, server) {
       else if (!old) followSocket(use, server)
     }
   } catch (error) {
+    // Vite gives up a server whose plugin fails, and closes none.
+    if (!isOutOfReach(error)) await end(served)
     warn(withoutRegistry(error))
   }
-  if (before?.length > 0) before.push(served)
-  follow(server, served)
 }
 
 /** The use of a port that goes on, in a restart. */
@@ -176,7 +180,7 @@ class Use {
   }
 }
 
-/** Ends the uses with their server: when it is closed, or another one has followed it. */
+/** Ends the uses with their server: when it is closed, or another one has followed it. Returns what ends them. */
 function follow(server, served) {
   const end = ({ config, uses }) => Promise.all([...uses.values()].map((use) => use.end(config)))
   const { close, restart } = server
@@ -188,7 +192,7 @@ function follow(server, served) {
       await end(served)
     }
   }
-  if (!restart) return
+  if (!restart) return end
   server.restart = async function (...args) {
     const all = [served]
     try {
@@ -201,6 +205,7 @@ function follow(server, served) {
       }
     }
   }
+  return end
 }
 
 /** Vite's own server for HMR listens when the main one does; without one, as soon as it is made. */

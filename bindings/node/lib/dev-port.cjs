@@ -234,24 +234,26 @@ class DevPort {
 
   async release() {
     const before = this.#told
-    this.#told = (async () => {
+    const released = (async () => {
       await before
       const [lease, hold] = [this.#lease, this.#hold]
-      this.#lease = this.#hold = null
       await giveBack({ lease, hold })
+      // Not before: what failed can be tried again.
+      this.#lease = this.#hold = null
       if (hold && !lease) await this.#keeper.scan()
     })()
-    return this.#told
+    this.#told = released.catch(() => {})
+    return released
   }
 
   releaseSync() {
     const [lease, hold] = [this.#lease, this.#hold]
-    this.#lease = this.#hold = null
     try {
       hold?.releaseSync()
     } finally {
       lease?.releaseSync()
     }
+    this.#lease = this.#hold = null
   }
 }
 if (Symbol.dispose) DevPort.prototype[Symbol.dispose] = DevPort.prototype.releaseSync

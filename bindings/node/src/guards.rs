@@ -32,7 +32,8 @@ impl Guard {
             other => other,
         };
         if let Some(Self::Lease(lease)) = slot {
-            lease.give_back()?;
+            // The signal of the call that made it is none of this one.
+            lease.patient().give_back()?;
         }
         *slot = None;
         Ok(())
@@ -135,7 +136,7 @@ impl Guards {
     pub fn set_role(&self, id: u32, port: i64, role: Option<String>) -> Result<()> {
         let port = u16::try_from(port).map_err(|_| Error::PortInvalid(port))?;
         self.with(id, |slot| match slot {
-            Some(Guard::Lease(lease)) => lease.set_roles([(port, role)]),
+            Some(Guard::Lease(lease)) => lease.patient().set_roles([(port, role)]),
             Some(_) => Err(unfit(id, "has no roles")),
             None => Err(unfit(id, "was released")),
         })

@@ -9,6 +9,7 @@ import net from 'node:net'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import vm from 'node:vm'
 import { fileURLToPath } from 'node:url'
@@ -276,11 +277,18 @@ test('a release that fails can be tried again, and a busy database holds up no o
   const patient = await keeper.lease(wish)
   const bound = await keeper.bind(wish)
   const hasty = await Keeper.open({ path: keeper.path, busyTimeout: 50 })
-  const lease = await hasty.lease(wish)
-  const other = await hasty.bind(wish)
+  // What was to stop the call that made it does not stop its release.
+  const past = new AbortController()
+  const lease = await hasty.lease({ ...wish, signal: past.signal })
+  const other = await hasty.bind({ ...wish, signal: past.signal })
+  past.abort()
   const busy = await lockedBy(t, keeper.path)
 
-  const renamed = patient.setRole(patient.port, 'web')
+  let isRenamed = false
+  const renamed = patient.setRole(patient.port, 'web').then(() => (isRenamed = true))
+  // Long enough for a thread to be about it.
+  await pause(200)
+  assert.equal(isRenamed, false)
   const begin = Date.now()
   assert.equal(typeof bound.fd, 'number')
   assert.ok(Date.now() - begin < 5000, 'the busy timeout of the role is ten seconds')

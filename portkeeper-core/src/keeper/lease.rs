@@ -189,13 +189,19 @@ impl Lease {
         Ok(())
     }
 
+    /// The same lease, whose waits nobody [interrupts](Keeper::interruptible) from now on: what was to stop the
+    /// call that made it may have nothing to do with it any more.
+    pub fn patient(&mut self) -> &mut Self {
+        self.keeper = self.keeper.patient();
+        self
+    }
+
     /// Releases the ports, as dropping does, and tells whether it worked; nobody can
     /// [interrupt](Keeper::interruptible) it. A forked child has only a copy of the guard, and cannot:
     /// `UNSUPPORTED`.
     pub fn release(mut self) -> Result<()> {
         // There is no second attempt, so that nobody stops this one.
-        self.keeper = self.keeper.patient();
-        let outcome = self.give_back();
+        let outcome = self.patient().give_back();
         // Whoever was told need not wait for a second attempt.
         self.reservations.clear();
         outcome
