@@ -8,6 +8,9 @@ use std::{
 
 use crate::failure::{Failure, Outcome};
 
+/// How many names are tried for the new file: a process that was killed may have left one.
+const TRIES: u32 = 16;
+
 /// Writes a file that the user named, beside the registry. One that is there already is replaced once the
 /// new one is whole: it may be the only copy of something, and a disk may be full. The registry's own
 /// files are refused.
@@ -21,6 +24,11 @@ pub fn write<T>(
         return Err(Failure::invalid(reason));
     }
     let failed = |error| Failure::file(path, error);
+    // Who may not write to the file may not replace it either, whatever its folder allows.
+    match File::options().write(true).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
     let Some((beside, file)) = beside(path) else {
         let mut out = BufWriter::new(File::create(path).map_err(failed)?);
         let written = write(&mut out)?;
@@ -64,8 +72,8 @@ fn target(path: &Path) -> PathBuf {
         .unwrap_or_else(|| path.to_owned())
 }
 
-/// A new file in the same folder with the rights of the old one; `None` where there can be none, or
-/// where the path is no file, such as a terminal or a pipe.
+/// A new file in the same folder with the owner and the rights of the old one; `None` where there can be none,
+/// where the path is no file, such as a terminal or a pipe, and where the old file has another name as well.
 fn beside(path: &Path) -> Option<(PathBuf, File)> {
     let old = match fs::metadata(path) {
         Ok(old) if old.is_file() => Some(old),
@@ -73,18 +81,34 @@ fn beside(path: &Path) -> Option<(PathBuf, File)> {
         _ => return None,
     };
     let target = target(path);
-    let mut name = OsString::from(".");
-    name.push(target.file_name()?);
-    name.push(format!(".{}", process::id()));
-    let beside = target.with_file_name(name);
-    let file = File::create_new(&beside).ok()?;
+    let (beside, file) = (0..TRIES).find_map(|count| {
+        let mut name = OsString::from(".");
+        name.push(target.file_name()?);
+        name.push(format!(".{}.{count}", process::id()));
+        let beside = target.with_file_name(name);
+        Some((beside.clone(), File::create_new(&beside).ok()?))
+    })?;
     if let Some(old) = old
-        && file.set_permissions(old.permissions()).is_err()
+        && (!is_replaceable(&old, &file) || file.set_permissions(old.permissions()).is_err())
     {
         let _ = fs::remove_file(&beside);
         return None;
     }
     Some((beside, file))
+}
+
+/// Whether a file in its place would be as good to everybody: of the same owner, and under every name.
+#[cfg(unix)]
+fn is_replaceable(old: &fs::Metadata, new: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let owner = |metadata: &fs::Metadata| (metadata.uid(), metadata.gid());
+    old.nlink() == 1 && new.metadata().is_ok_and(|new| owner(&new) == owner(old))
+}
+
+#[cfg(not(unix))]
+fn is_replaceable(_: &fs::Metadata, _: &File) -> bool {
+    true
 }
 
 #[cfg(all(test, unix))]
@@ -126,6 +150,17 @@ mod tests {
         assert!(link.is_symlink());
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o640);
+    }
+
+    #[test]
+    fn a_file_with_two_names_stays_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("a.sql"), folder.path().join("b.sql"));
+        put(&path, "old").unwrap();
+        fs::hard_link(&path, &other).unwrap();
+        put(&path, "new").unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "new");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
     }
 
     #[test]

@@ -58,8 +58,9 @@ impl Shared {
         }
     }
 
-    /// Lets go of the port, and makes sure of it: a closed socket lives on while another process looks
-    /// at the descriptors of this one, and would refuse the port to a command that starts now.
+    /// Lets go of the port, and waits until that shows: a closed socket lives on while another process looks
+    /// at the descriptors of this one, and would refuse the port to a command that starts now. The same may
+    /// befall the socket that finds it out, which is closed within microseconds.
     pub fn vacate(&self) {
         if let Some(hold) = self.lock().as_mut() {
             hold.lend();

@@ -58,7 +58,7 @@ pub fn next_call(listener: &OwnedFd) -> io::Result<Option<Call>> {
         };
     }
     let [first, second, third, ..] = notice.data.args;
-    // The kernel reads the lower half of a descriptor and of a backlog alone, too.
+    // The kernel, too, reads the lower half alone of a descriptor, a backlog and a length.
     let descriptor = first as RawFd;
     let what = if notice.data.arch != NATIVE.architecture {
         What::Older
@@ -71,7 +71,7 @@ pub fn next_call(listener: &OwnedFd) -> io::Result<Option<Call>> {
         What::Bind {
             descriptor,
             address: second,
-            length: third,
+            length: u64::from(third as u32),
         }
     };
     Ok(Some(Call {
