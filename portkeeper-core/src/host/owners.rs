@@ -27,9 +27,9 @@ pub(super) struct Holders {
 /// were found are the owners. If none was found and a single process was kept from view (its
 /// descriptors may not be read, or `/proc` hides processes), that one may be the owner, and the
 /// answer is [`Owner::Denied`], whatever user the socket belongs to: servers are started by one user
-/// and run as another. Only if everything was seen, and what changed meanwhile once more, is nobody in
-/// this pid namespace the owner: [`Owner::OtherNamespace`] is never a guess. Where a platform does not
-/// say what it kept from view, it is taken as having done so.
+/// and run as another. Only if everything was seen, and once more whatever has another number of
+/// descriptors by then, is nobody in this pid namespace the owner: [`Owner::OtherNamespace`]. Where a
+/// platform does not say what it kept from view, it is taken as having done so.
 pub(super) fn classify(has_inode: bool, found: usize, everything_was_seen: bool) -> Owner {
     match (has_inode, found) {
         (_, 1..) => Owner::Known,
