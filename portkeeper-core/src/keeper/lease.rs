@@ -189,8 +189,9 @@ impl Lease {
         Ok(())
     }
 
-    /// The same lease, whose waits nobody [interrupts](Keeper::interruptible) from now on: what was to stop the
-    /// call that made it may have nothing to do with it any more.
+    /// The same lease, whose waits nobody [interrupts](Keeper::interruptible) from now on. For bindings where
+    /// each call says what stops it: that of the call which made the lease has nothing to do with it any more.
+    #[doc(hidden)]
     pub fn patient(&mut self) -> &mut Self {
         self.keeper = self.keeper.patient();
         self
