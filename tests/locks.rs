@@ -242,6 +242,9 @@ fn everything_at_once_loses_nothing() {
         return;
     }
     let (_folder, path) = registry();
+    // Somebody has it open all the time. Else who opens it anew would truncate the index that the second SQLite has
+    // mapped, whose own lock on it does not last, and that would end its process by SIGBUS.
+    let _open = keeper(&path, "open all the time");
     let children: Vec<_> = (0..PROCESSES)
         .map(|process| {
             start(
