@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Write, ops::RangeInclusive};
 use super::PortSet;
 use crate::model::{Reservation, shown};
 
-/// Ports that browsers refuse to connect to: the list of bad ports in the Fetch standard.
+/// Ports that browsers refuse to connect to, ascending: the list of bad ports in the Fetch standard.
 #[rustfmt::skip]
 const BLOCKED_BY_BROWSERS: [u16; 82] = [
     1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102,
@@ -34,7 +34,9 @@ pub(crate) enum Avoided {
 
 /// The ports that a request passes over, each for the first of the reasons in [`Avoided`].
 pub(crate) struct Avoid {
-    sets: [(Avoided, PortSet); 5],
+    caller: PortSet,
+    kernel: Vec<RangeInclusive<u16>>,
+    ephemeral: Option<RangeInclusive<u16>>,
 }
 
 impl Avoid {
@@ -46,25 +48,28 @@ impl Avoid {
         ephemeral: Option<RangeInclusive<u16>>,
     ) -> Self {
         Self {
-            sets: [
-                (Avoided::ByCaller, caller.into_iter().collect()),
-                (
-                    Avoided::ByBrowsers,
-                    BLOCKED_BY_BROWSERS.into_iter().collect(),
-                ),
-                (Avoided::BySystem, SQUATTERS.iter().copied().collect()),
-                (Avoided::ByKernel, kernel.into_iter().flatten().collect()),
-                (
-                    Avoided::Ephemeral,
-                    ephemeral.into_iter().flatten().collect(),
-                ),
-            ],
+            caller: caller.into_iter().collect(),
+            kernel,
+            ephemeral,
         }
     }
 
     pub(crate) fn reason(&self, port: u16) -> Option<Avoided> {
-        let mut sets = self.sets.iter();
-        sets.find_map(|(reason, set)| set.contains(port).then_some(*reason))
+        let within =
+            |ranges: &[RangeInclusive<u16>]| ranges.iter().any(|range| range.contains(&port));
+        if self.caller.contains(port) {
+            Some(Avoided::ByCaller)
+        } else if BLOCKED_BY_BROWSERS.binary_search(&port).is_ok() {
+            Some(Avoided::ByBrowsers)
+        } else if SQUATTERS.contains(&port) {
+            Some(Avoided::BySystem)
+        } else if within(&self.kernel) {
+            Some(Avoided::ByKernel)
+        } else if within(self.ephemeral.as_slice()) {
+            Some(Avoided::Ephemeral)
+        } else {
+            None
+        }
     }
 }
 
