@@ -239,11 +239,12 @@ impl Keeper {
         let mut sockets = Vec::new();
         if probe != Probe::Free {
             // A server is the likeliest, and the cheapest to find; with one, nothing else matters.
-            for wanted in [
-                Wanted::Server(port),
-                Wanted::Port(port),
-                Wanted::Bound(port),
-            ] {
+            let server = if self.host.is_free_for_udp(port) {
+                Wanted::TcpServer(port)
+            } else {
+                Wanted::Server(port)
+            };
+            for wanted in [server, Wanted::Port(port), Wanted::Bound(port)] {
                 sockets = list(wanted)?;
                 if !sockets.is_empty() {
                     break;
