@@ -8,38 +8,44 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use rusqlite::{
     Connection, params, params_from_iter,
-    types::{Value, ValueRef},
+    types::{ToSqlOutput, ValueRef},
 };
 
 use super::column;
 use crate::model::{Earlier, Known, Owner, Process, Socket, timestamp};
 
-/// A table, and how its rows are written and compared. The last column is the time of the scan, which
-/// alone changes from one scan to the next on most machines.
-struct Table {
-    delete: &'static str,
-    insert: &'static str,
-    select: &'static str,
-    touch: &'static str,
+/// A table without its `scannedAt`, which alone changes from one scan to the next on most machines.
+struct Table<const COLUMNS: usize> {
+    name: &'static str,
+    columns: &'static str,
+    order: &'static str,
 }
 
-const SCANS: Table = Table {
-    delete: "DELETE FROM active_scans",
-    insert: "INSERT INTO active_scans (port, pid, processName, state, address, protocol, scannedAt) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    select: "SELECT port, pid, processName, state, address, protocol FROM active_scans ORDER BY id",
-    touch: "UPDATE active_scans SET scannedAt = ?1 WHERE scannedAt <> ?1",
+const SCANS: Table<6> = Table {
+    name: "active_scans",
+    columns: "port, pid, processName, state, address, protocol",
+    order: "id",
 };
 
-const SOCKETS: Table = Table {
-    delete: "DELETE FROM active_sockets",
-    insert: "INSERT INTO active_sockets (port, position, protocol, address, state, inode, uid, owner, \
-         pid, fd, processName, scannedBy, scannedAt) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-    select: "SELECT port, position, protocol, address, state, inode, uid, owner, pid, fd, processName, \
-         scannedBy FROM active_sockets ORDER BY port, position",
-    touch: "UPDATE active_sockets SET scannedAt = ?1 WHERE scannedAt <> ?1",
+const SOCKETS: Table<12> = Table {
+    name: "active_sockets",
+    columns: "port, position, protocol, address, state, inode, uid, owner, pid, fd, processName, scannedBy",
+    order: "port, position",
 };
+
+/// So many rows are written by one statement: a third of the time that a statement for each takes, which
+/// opens every index anew, and builds the lists of the constraints.
+const BATCH: usize = 32;
+
+/// A socket with one of its processes, or with none where it has none.
+struct Seen<'a> {
+    socket: &'a Socket,
+    address: &'a str,
+    process: Option<&'a Process>,
+    fd: Option<u32>,
+    /// Whether it is the first of its port and process.
+    is_first: bool,
+}
 
 /// Puts `listeners`, in their order, in the place of what an earlier scan saw. `holders` say where the
 /// processes have them; the scan was at this time, by this user.
@@ -51,70 +57,128 @@ pub(crate) fn replace(
 ) -> rusqlite::Result<()> {
     let place = |known: &Known| ((known.inode, known.pid), known.fd);
     let fds: HashMap<(u64, u32), u32> = holders.iter().map(place).collect();
-    let (mut scans, mut sockets) = (Vec::new(), Vec::new());
-    let mut seen = HashSet::new();
-    for socket in listeners {
-        let address = socket.address.to_string();
+    let addresses: Vec<String> = listeners
+        .iter()
+        .map(|socket| socket.address.to_string())
+        .collect();
+    let mut firsts = HashSet::with_capacity(listeners.len());
+    let mut every = Vec::with_capacity(listeners.len());
+    for (socket, address) in listeners.iter().zip(&addresses) {
         for process in owners(socket) {
             let pid = process.map(|process| process.pid);
-            let name: Value = process.map(|process| process.name.clone()).into();
-            let fd = pid.and_then(|pid| fds.get(&(socket.inode, pid)).copied());
-            if seen.insert((socket.port, pid)) {
-                scans.push(vec![
-                    socket.port.into(),
-                    pid.into(),
-                    name.clone(),
-                    word(socket.state.as_str()),
-                    address.clone().into(),
-                    word(socket.protocol.as_str()),
-                ]);
-            }
-            sockets.push(vec![
-                socket.port.into(),
-                i64::try_from(sockets.len()).unwrap_or(i64::MAX).into(),
-                word(socket.protocol.as_str()),
-                address.clone().into(),
-                word(socket.state.as_str()),
-                socket.inode.cast_signed().into(),
-                socket.uid.into(),
-                word(socket.owner.as_str()),
-                pid.into(),
-                fd.into(),
-                name,
-                user.into(),
-            ]);
+            every.push(Seen {
+                socket,
+                address,
+                process,
+                fd: pid.and_then(|pid| fds.get(&(socket.inode, pid)).copied()),
+                is_first: firsts.insert((socket.port, pid)),
+            });
         }
     }
     let time = timestamp::format(time);
-    SCANS.put(db, &scans, &time)?;
-    SOCKETS.put(db, &sockets, &time)
+    let firsts = every.iter().filter(|seen| seen.is_first);
+    SCANS.put(db, firsts.map(Seen::scan), &time)?;
+    let positions = (0..).zip(&every);
+    let sockets = positions.map(|(position, seen)| seen.socket(position, user));
+    SOCKETS.put(db, sockets, &time)
 }
 
-impl Table {
-    /// Makes these the rows. Where they are already, only the time is written: that is five times as fast.
-    fn put(&self, db: &Connection, rows: &[Vec<Value>], time: &str) -> rusqlite::Result<()> {
-        if self.has(db, rows)? {
-            return db.prepare_cached(self.touch)?.execute([time]).map(drop);
-        }
-        db.prepare_cached(self.delete)?.execute([])?;
-        let mut insert = db.prepare_cached(self.insert)?;
-        let time = word(time);
-        for row in rows {
-            insert.execute(params_from_iter(row.iter().chain([&time])))?;
-        }
-        Ok(())
+impl<'a> Seen<'a> {
+    /// Its row in `active_scans`.
+    fn scan(&self) -> [ValueRef<'a>; 6] {
+        [
+            number(Some(self.socket.port)),
+            number(self.process.map(|process| process.pid)),
+            self.name(),
+            text(self.socket.state.as_str()),
+            text(self.address),
+            text(self.socket.protocol.as_str()),
+        ]
     }
 
-    fn has(&self, db: &Connection, rows: &[Vec<Value>]) -> rusqlite::Result<bool> {
-        let mut select = db.prepare_cached(self.select)?;
+    /// Its row in `active_sockets`.
+    fn socket(&self, position: i64, user: u32) -> [ValueRef<'a>; 12] {
+        [
+            number(Some(self.socket.port)),
+            ValueRef::Integer(position),
+            text(self.socket.protocol.as_str()),
+            text(self.address),
+            text(self.socket.state.as_str()),
+            ValueRef::Integer(self.socket.inode.cast_signed()),
+            number(self.socket.uid),
+            text(self.socket.owner.as_str()),
+            number(self.process.map(|process| process.pid)),
+            number(self.fd),
+            self.name(),
+            number(Some(user)),
+        ]
+    }
+
+    fn name(&self) -> ValueRef<'a> {
+        self.process
+            .map_or(ValueRef::Null, |process| text(&process.name))
+    }
+}
+
+impl<const COLUMNS: usize> Table<COLUMNS> {
+    /// Makes these the rows. Where they are already, only the time is written: that is five times as fast.
+    fn put<'a>(
+        &self,
+        db: &Connection,
+        mut rows: impl Iterator<Item = [ValueRef<'a>; COLUMNS]> + Clone,
+        time: &'a str,
+    ) -> rusqlite::Result<()> {
+        let Self { name, .. } = self;
+        if self.has(db, rows.clone())? {
+            let touch = format!("UPDATE {name} SET scannedAt = ?1 WHERE scannedAt <> ?1");
+            return db.prepare_cached(&touch)?.execute([time]).map(drop);
+        }
+        db.prepare_cached(&format!("DELETE FROM {name}"))?
+            .execute([])?;
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            batch.extend(rows.by_ref().take(BATCH));
+            let rows_a_time = if batch.len() == BATCH { BATCH } else { 1 };
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let mut insert = db.prepare_cached(&self.insert(rows_a_time))?;
+            for rows in batch.chunks(rows_a_time) {
+                let values = std::iter::once(text(time)).chain(rows.iter().flatten().copied());
+                insert.execute(params_from_iter(values.map(ToSqlOutput::Borrowed)))?;
+            }
+            batch.clear();
+        }
+    }
+
+    /// Inserts so many rows; the first parameter is the time of all. A failure ends the transaction: not to take back
+    /// what the statement did before spares a copy of every page.
+    fn insert(&self, count: usize) -> String {
+        let Self { name, columns, .. } = self;
+        let row = format!("(?1{})", ", ?".repeat(COLUMNS));
+        let rows = vec![row; count].join(", ");
+        format!("INSERT OR FAIL INTO {name} (scannedAt, {columns}) VALUES {rows}")
+    }
+
+    fn has<'a>(
+        &self,
+        db: &Connection,
+        mut rows: impl Iterator<Item = [ValueRef<'a>; COLUMNS]>,
+    ) -> rusqlite::Result<bool> {
+        let Self {
+            name,
+            columns,
+            order,
+        } = self;
+        let mut select =
+            db.prepare_cached(&format!("SELECT {columns} FROM {name} ORDER BY {order}"))?;
         let mut stored = select.query([])?;
-        let mut rows = rows.iter();
         while let Some(stored) = stored.next()? {
             let Some(row) = rows.next() else {
                 return Ok(false);
             };
             for (column, value) in row.iter().enumerate() {
-                if stored.get_ref(column)? != ValueRef::from(value) {
+                if stored.get_ref(column)? != *value {
                     return Ok(false);
                 }
             }
@@ -123,8 +187,12 @@ impl Table {
     }
 }
 
-fn word(word: &str) -> Value {
-    word.to_owned().into()
+fn text(text: &str) -> ValueRef<'_> {
+    ValueRef::Text(text.as_bytes())
+}
+
+fn number(number: Option<impl Into<i64>>) -> ValueRef<'static> {
+    number.map_or(ValueRef::Null, |number| ValueRef::Integer(number.into()))
 }
 
 /// What the last scan saw on `port`, or on every port. What nobody had counts `since` then, and for that
