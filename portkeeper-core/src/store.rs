@@ -137,6 +137,8 @@ pub(crate) struct Store {
 struct Opened {
     location: Location,
     busy_timeout: Duration,
+    /// Whether it is the one of a long work, which may write rows that come from elsewhere.
+    is_apart: bool,
     generations: Arc<Generation>,
 }
 
@@ -146,6 +148,15 @@ impl Store {
     /// `busy_timeout` bounds how long each later operation, and this one, waits for other writers, and
     /// `stop` may end each of these waits.
     pub(crate) fn open(location: Location, busy_timeout: Duration, stop: Stop) -> Result<Self> {
+        Self::opened(location, busy_timeout, stop, false)
+    }
+
+    fn opened(
+        location: Location,
+        busy_timeout: Duration,
+        stop: Stop,
+        is_apart: bool,
+    ) -> Result<Self> {
         portkeeper_locks::install();
         let location = match location {
             Location::File(path) => Location::File(file::resolve(&path)?),
@@ -159,6 +170,7 @@ impl Store {
             opened: Arc::new(Opened {
                 location,
                 busy_timeout,
+                is_apart,
                 generations,
             }),
             stop,
@@ -189,7 +201,7 @@ impl Store {
     }
 
     fn opened_again(&self, location: Location) -> Result<Self> {
-        Self::open(location, self.opened.busy_timeout, self.stop.clone())
+        Self::opened(location, self.opened.busy_timeout, self.stop.clone(), true)
     }
 
     /// The same, whose waits for other writers end when `stop` says so.
@@ -347,7 +359,11 @@ impl Store {
         match &self.opened.location {
             Location::File(path) => {
                 generation.announce()?;
-                open::file(path, patience)
+                let link = open::file(path, patience)?;
+                if !self.opened.is_apart {
+                    link.leave_out_checks()?;
+                }
+                Ok(link)
             }
             Location::Unchecked(path) => {
                 generation.announce()?;
