@@ -11,14 +11,25 @@ use crate::model::Owner;
 #[cfg(target_os = "linux")]
 #[derive(Debug, Default)]
 pub(super) struct Holders {
-    /// The processes that have a socket open, by its inode.
-    pub by_inode: HashMap<u64, Vec<Known>>,
+    /// The processes that have a socket open, by its inode and their pid; each once for a socket.
+    pub found: Vec<Known>,
     /// What is known of sockets that were not looked for everywhere, because that was in vain before.
     pub given_up: HashMap<u64, Owner>,
     /// The processes that were read to find them, with the number of their descriptors.
     pub read: HashMap<u32, usize>,
     /// Whether no process that could have one of the sockets was kept from view.
     pub everything_was_seen: bool,
+}
+
+#[cfg(target_os = "linux")]
+impl Holders {
+    /// The processes that have this socket open.
+    pub fn of(&self, inode: u64) -> &[Known] {
+        let begin = self.found.partition_point(|known| known.inode < inode);
+        let rest = self.found.get(begin..).unwrap_or_default();
+        let end = rest.partition_point(|known| known.inode == inode);
+        rest.get(..end).unwrap_or_default()
+    }
 }
 
 /// Decides how much is known of a socket's owner.

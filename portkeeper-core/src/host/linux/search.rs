@@ -27,7 +27,7 @@ use crate::{
 
 /// A new server is mostly among so many of the newest processes, which are read before threads start.
 const NEWEST: usize = 16;
-/// Below this number of processes a thread takes longer to start than to read them.
+/// Below this number of processes to read, and of sockets to find, a thread takes longer to start than to find them.
 const WORTH_A_THREAD: usize = 64;
 /// More threads than this wait for the kernel's locks, and not for processors.
 const MOST_THREADS: usize = 8;
@@ -77,11 +77,16 @@ pub(super) fn holders(
         search.give_up(&earlier.unowned);
     }
     if !search.is_over() {
-        let verified: HashSet<u64> = search.found().by_inode.keys().copied().collect();
+        let verified = search.found().inodes.clone();
         let processes = search.tables.processes().map_err(unreadable)?;
         let (newest, older) = processes.split_at(NEWEST.min(processes.len()));
-        search.walk(newest);
-        search.walk(&from_both_ends(older));
+        let mut order = from_both_ends(older);
+        if search.wanted.len() < WORTH_A_THREAD {
+            search.walk(newest);
+        } else {
+            order.splice(..0, newest.iter().copied());
+        }
+        search.walk(&order);
         if matches!(effort, Effort::First(_)) {
             search.climb(&verified);
         }
@@ -105,7 +110,9 @@ struct Search<'a> {
 
 #[derive(Default)]
 struct Found {
-    by_inode: HashMap<u64, Vec<Known>>,
+    known: Vec<Known>,
+    /// The sockets among them.
+    inodes: HashSet<u64>,
     /// The processes whose descriptors may not be read.
     refused: Vec<u32>,
     /// The others, with the number of their descriptors.
@@ -123,22 +130,21 @@ impl Search<'_> {
 
     fn note(&self, known: Known) {
         let mut found = self.found();
-        let holders = found.by_inode.entry(known.inode).or_default();
+        found.known.push(known);
         // What was given up is not counted, and may turn up nevertheless.
-        if holders.is_empty() && !self.given_up.contains_key(&known.inode) {
+        if found.inodes.insert(known.inode) && !self.given_up.contains_key(&known.inode) {
             self.missing.fetch_sub(1, Ordering::Relaxed);
-        }
-        if holders.iter().all(|other| other.pid != known.pid) {
-            holders.push(known);
         }
     }
 
-    /// Looks where the sockets were.
+    /// Looks where the sockets were, in each process once.
     fn verify(&self, earlier: &[Known]) {
-        for known in earlier {
-            if self.wanted.contains(&known.inode) && self.tables.has(known) {
-                self.note(*known);
-            }
+        let is_wanted = |known: &&Known| self.wanted.contains(&known.inode);
+        let mut earlier: Vec<Known> = earlier.iter().filter(is_wanted).copied().collect();
+        earlier.sort_unstable_by_key(|known| (known.pid, known.fd, known.inode));
+        earlier.dedup();
+        for of_one in earlier.chunk_by(|a, b| a.pid == b.pid) {
+            self.tables.still_has(of_one, |known| self.note(known));
         }
     }
 
@@ -146,7 +152,7 @@ impl Search<'_> {
     fn give_up(&mut self, unowned: &[(u64, Owner)]) {
         let found = self.found();
         let is_given_up = |(inode, _): &(u64, Owner)| {
-            self.wanted.contains(inode) && !found.by_inode.contains_key(inode)
+            self.wanted.contains(inode) && !found.inodes.contains(inode)
         };
         let given_up: HashMap<u64, Owner> = unowned.iter().copied().filter(is_given_up).collect();
         drop(found);
@@ -164,7 +170,8 @@ impl Search<'_> {
                 self.read(*pid);
             }
         };
-        if processes.len() < WORTH_A_THREAD || self.is_over() {
+        let much = processes.len().max(self.wanted.len());
+        if much < WORTH_A_THREAD || self.is_over() {
             return work();
         }
         let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -199,25 +206,22 @@ impl Search<'_> {
     /// Goes from each process that was found to its parent, as long as that has the same socket. Where
     /// a socket was last time is where it was climbed to.
     fn climb(&self, verified: &HashSet<u64>) {
-        let found = self.found().by_inode.clone();
+        let found = self.found().known.clone();
         // Most servers have the same parent, a shell or a supervisor, which is read once.
         let mut sockets: HashMap<u32, HashMap<u64, Known>> = HashMap::new();
         let mut parents: HashMap<u32, Option<u32>> = HashMap::new();
-        for (inode, holders) in found {
+        for Known { inode, mut pid, .. } in found {
             if verified.contains(&inode) {
                 continue;
             }
-            for holder in holders {
-                let mut pid = holder.pid;
-                while let Some(parent) = *parents.entry(pid).or_insert_with(|| parent(pid))
-                    && let Some(known) = sockets
-                        .entry(parent)
-                        .or_insert_with(|| self.sockets_of(parent))
-                        .get(&inode)
-                {
-                    self.note(*known);
-                    pid = parent;
-                }
+            while let Some(parent) = *parents.entry(pid).or_insert_with(|| parent(pid))
+                && let Some(known) = sockets
+                    .entry(parent)
+                    .or_insert_with(|| self.sockets_of(parent))
+                    .get(&inode)
+            {
+                self.note(*known);
+                pid = parent;
             }
         }
     }
@@ -237,18 +241,22 @@ impl Search<'_> {
     fn into_holders(self) -> Holders {
         let given_up = self.given_up;
         let Found {
-            by_inode,
+            known: mut found,
+            inodes,
             refused,
             read,
         } = self
             .found
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        let is_settled = |inode| by_inode.contains_key(inode) || given_up.contains_key(inode);
+        // A process may have a socket at several descriptors.
+        found.sort_unstable_by_key(|known| (known.inode, known.pid, known.fd));
+        found.dedup_by_key(|known| (known.inode, known.pid));
+        let is_settled = |inode| inodes.contains(inode) || given_up.contains_key(inode);
         let all_are_settled = self.wanted.iter().all(is_settled);
         Holders {
             everything_was_seen: all_are_settled || nothing_was_hidden(&refused),
-            by_inode,
+            found,
             given_up,
             read,
         }

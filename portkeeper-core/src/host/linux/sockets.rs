@@ -31,16 +31,15 @@ pub(in crate::host) fn sockets(wanted: Wanted, effort: Effort<'_>) -> Result<Loo
         entries.retain(|entry| !is_orphan(entry) || still.contains(&entry.socket.inode));
         let late = attach(&mut entries, effort, &found.read)?;
         found.everything_was_seen = late.everything_was_seen;
-        found.by_inode.extend(late.by_inode);
+        found.found.extend(late.found);
     }
     let sockets = finish(entries, found.everything_was_seen, |pids| {
         pids.iter().map(|&pid| (pid, name(pid))).collect()
     });
-    let holders = found.by_inode.into_values().flatten().collect();
     Ok(Look {
         sockets,
         source,
-        holders,
+        holders: found.found,
     })
 }
 
@@ -69,8 +68,9 @@ fn attach(
     let found = holders(orphans.map(|entry| entry.socket.inode), effort, read)?;
     for entry in entries.iter_mut() {
         let inode = entry.socket.inode;
-        if let Some(known) = found.by_inode.get(&inode) {
-            entry.pids = known.iter().map(|known| known.pid).collect();
+        let holders = found.of(inode);
+        if !holders.is_empty() {
+            entry.pids = holders.iter().map(|known| known.pid).collect();
         } else if let Some(owner) = found.given_up.get(&inode) {
             entry.verdict = Some(*owner);
         }
