@@ -1,6 +1,9 @@
 //! Sockets with their owners, in their order.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeSet, HashMap},
+};
 
 use super::owners::classify;
 use crate::model::{Owner, Process, Socket, SocketState};
@@ -33,7 +36,7 @@ pub(super) fn finish(
         .into_iter()
         .map(|entry| with_owner(entry, everything_was_seen, &names))
         .collect();
-    sockets.sort_by(|a, b| order(a).cmp(&order(b)));
+    sockets.sort_by(order);
     // The kernel hands the table over in pieces; what moves meanwhile may come twice.
     sockets.dedup();
     sockets
@@ -66,14 +69,9 @@ fn with_owner(entry: Entry, everything_was_seen: bool, names: &HashMap<u32, Stri
     socket
 }
 
-fn order(socket: &Socket) -> impl Ord {
-    (
-        socket.port,
-        socket.protocol,
-        socket.address,
-        socket.inode,
-        socket.remote,
-    )
+fn order(a: &Socket, b: &Socket) -> Ordering {
+    let rest = |socket: &Socket| (socket.protocol, socket.address, socket.inode, socket.remote);
+    a.port.cmp(&b.port).then_with(|| rest(a).cmp(&rest(b)))
 }
 
 #[cfg(test)]

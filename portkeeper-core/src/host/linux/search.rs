@@ -174,9 +174,8 @@ impl Search<'_> {
         if much < WORTH_A_THREAD || self.is_over() {
             return work();
         }
-        let threads = thread::available_parallelism().map_or(1, usize::from);
         thread::scope(|scope| {
-            for _ in 1..threads.min(MOST_THREADS) {
+            for _ in 1..processors().min(MOST_THREADS) {
                 // Where no thread can be had, this one does it all.
                 let _ = thread::Builder::new().spawn_scoped(scope, work);
             }
@@ -206,23 +205,27 @@ impl Search<'_> {
     /// Goes from each process that was found to its parent, as long as that has the same socket. Where
     /// a socket was last time is where it was climbed to.
     fn climb(&self, verified: &HashSet<u64>) {
-        let found = self.found().known.clone();
+        let mut children = self.found().known.clone();
+        children.retain(|known| !verified.contains(&known.inode));
         // Most servers have the same parent, a shell or a supervisor, which is read once.
         let mut sockets: HashMap<u32, HashMap<u64, Known>> = HashMap::new();
-        let mut parents: HashMap<u32, Option<u32>> = HashMap::new();
-        for Known { inode, mut pid, .. } in found {
-            if verified.contains(&inode) {
-                continue;
-            }
-            while let Some(parent) = *parents.entry(pid).or_insert_with(|| parent(pid))
-                && let Some(known) = sockets
+        while !children.is_empty() {
+            children.sort_unstable_by_key(|known| known.pid);
+            let mut parents = Vec::new();
+            for of_one in children.chunk_by(|a, b| a.pid == b.pid) {
+                let Some(parent) = of_one.first().and_then(|known| parent(known.pid)) else {
+                    continue;
+                };
+                let theirs = sockets
                     .entry(parent)
-                    .or_insert_with(|| self.sockets_of(parent))
-                    .get(&inode)
-            {
-                self.note(*known);
-                pid = parent;
+                    .or_insert_with(|| self.sockets_of(parent));
+                let has_too = of_one.iter().filter_map(|known| theirs.get(&known.inode));
+                parents.extend(has_too.copied());
             }
+            for known in &parents {
+                self.note(*known);
+            }
+            children = parents;
         }
     }
 
@@ -269,6 +272,13 @@ fn from_both_ends(processes: &[u32]) -> Vec<u32> {
     let pairs = processes.iter().zip(oldest);
     let in_turn = pairs.flat_map(|(newest, oldest)| [*newest, *oldest]);
     in_turn.take(processes.len()).collect()
+}
+
+/// How many processors this thread may use. What the standard library says takes a control group's share into
+/// account, for which it reads half a dozen files.
+fn processors() -> usize {
+    let count = rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count());
+    usize::try_from(count).unwrap_or(1)
 }
 
 fn parent(pid: u32) -> Option<u32> {
