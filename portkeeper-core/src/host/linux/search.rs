@@ -80,13 +80,13 @@ pub(super) fn holders(
         let verified = search.found().inodes.clone();
         let processes = search.tables.processes().map_err(unreadable)?;
         let (newest, older) = processes.split_at(NEWEST.min(processes.len()));
-        let mut order = from_both_ends(older);
+        let mut rest = from_both_ends(older);
         if search.wanted.len() < WORTH_A_THREAD {
             search.walk(newest);
         } else {
-            order.splice(..0, newest.iter().copied());
+            rest.splice(..0, newest.iter().copied());
         }
-        search.walk(&order);
+        search.walk(&rest);
         if matches!(effort, Effort::First(_)) {
             search.climb(&verified);
         }
