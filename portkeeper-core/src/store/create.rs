@@ -1,23 +1,23 @@
 //! A new registry.
 //!
-//! It gets its name when it is a database already, though an empty one. So a file of no bytes under that
-//! name is never one that somebody is just making: it was a registry, and what it held is lost.
+//! It gets its name when it is whole: with its schema, and set to the write-ahead log. So a file of no bytes under
+//! that name is never one that somebody is just making: it was a registry, and what it held is lost.
 
 use std::{fs, io, path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
 
 use super::{
     Failure, connection,
-    failure::{from_sqlite, refusal},
-    file,
-    migrate::APPLICATION_ID,
+    failure::refusal,
+    file, migrate,
     new_file::{NewFile, Over},
     retry::Patience,
+    schema::State,
 };
 use crate::error::{ErrorKind, Result};
 
-/// Makes an empty database where there is no file. Of many processes that do so at once one wins, and
+/// Makes a registry without claims where there is no file. Of many processes that do so at once one wins, and
 /// the others use its file. One that is killed leaves no file under the name, or a whole one.
 pub(super) fn if_missing(path: &Path) -> Result<()> {
     let is_missing =
@@ -35,7 +35,7 @@ pub(super) fn if_missing(path: &Path) -> Result<()> {
         return Err(refusal(ErrorKind::DatabaseCorrupt, path, reason));
     }
     let new = NewFile::beside(path)?;
-    write(new.path()).map_err(|error| from_sqlite(error, path))?;
+    write(new.path()).map_err(|failure| new.named(failure.at(new.path())))?;
     new.sync().map_err(|error| new.named(error))?;
     new.place(path, Over::Nothing)?;
     Ok(())
@@ -63,14 +63,19 @@ pub(super) fn wait_for_maker(path: &Path, patience: &Patience) -> Result<(), Fai
     patience.retry(|| Ok(empty.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?))
 }
 
-/// Writes the first page. The file is nobody's yet, so that no journal is needed.
-fn write(path: &Path) -> Result<(), rusqlite::Error> {
+/// Writes the schema. The file is nobody's yet, so that neither a journal nor the disk need be waited for: what is made
+/// under the registry's name syncs eight times, which takes most of the time of a first open.
+fn write(path: &Path) -> Result<(), Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let new = Connection::open_with_flags(path, flags)?;
     connection::prepare(&new)?;
     // The defence forbids `journal_mode = OFF`.
     new.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?;
-    new.execute_batch(&format!(
-        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA application_id = {APPLICATION_ID}"
-    ))
+    new.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
+    let transaction = Transaction::new_unchecked(&new, TransactionBehavior::Immediate)?;
+    migrate::run(&transaction, &State::Fresh, path)?;
+    transaction.commit()?;
+    // Where there can be no log, whoever opens it says so.
+    let _ = new.query_row("PRAGMA journal_mode = WAL", (), |_| Ok(()));
+    Ok(())
 }
