@@ -9,7 +9,11 @@ use serde::Serialize;
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
-    output::{Page, Report, file, text},
+    output::{
+        Page, Report,
+        file::{self, Readers},
+        text,
+    },
     progress,
 };
 
@@ -21,7 +25,7 @@ Examples:
   portman dump | gzip > ports.sql.gz
   sqlite3 new.db < ports.sql               the same registry; `portman restore ports.sql` reads it, too")]
 pub struct Dump {
-    /// The file; without one, or for -, the text is the output
+    /// The file; a new one is for you alone. Without one, or for -, the text is the output
     file: Option<PathBuf>,
 }
 
@@ -41,7 +45,7 @@ impl Dump {
         let (keeper, interrupt) = context.interruptible()?;
         let watch = progress::watch(&interrupt);
         if let Some(path) = self.file.filter(|file| file.as_os_str() != "-") {
-            let bytes = file::write(&path, keeper.path(), |out| {
+            let bytes = file::write(&path, keeper.path(), Readers::User, |out| {
                 let mut out = Counted::new(out);
                 let dumped = keeper.dump(&mut out, watch);
                 if let Some(error) = out.failure.take() {

@@ -7,7 +7,11 @@ use serde::Serialize;
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
-    output::{Page, Report, file, text},
+    output::{
+        Page, Report,
+        file::{self, Readers},
+        text,
+    },
 };
 
 /// Write the claims as a JSON document, to keep or to take to another machine
@@ -61,7 +65,7 @@ impl Export {
         match self.file.filter(|file| file.as_os_str() != "-") {
             Some(path) => {
                 let failed = |error| Failure::file(&path, error);
-                file::write(&path, keeper.path(), |out| {
+                file::write(&path, keeper.path(), Readers::Usual, |out| {
                     out.write_all(text.as_bytes()).map_err(failed)
                 })?;
                 Ok(Answer {

@@ -1,6 +1,6 @@
 use std::{
     ffi::OsString,
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     process,
@@ -11,12 +11,22 @@ use crate::failure::{Failure, Outcome};
 /// How many names are tried for the new file: a process that was killed may have left one.
 const TRIES: u32 = 16;
 
+/// Who may read a file that was not there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// The user alone, as it is with the registry.
+    User,
+    /// Whom the umask allows.
+    Usual,
+}
+
 /// Writes a file that the user named, beside the registry. One that is there already is replaced once the
-/// new one is whole: it may be the only copy of something, and a disk may be full. The registry's own
-/// files are refused.
+/// new one is whole: it may be the only copy of something, and a disk may be full. Its rights stay. The
+/// registry's own files are refused.
 pub fn write<T>(
     path: &Path,
     registry: &Path,
+    readers: Readers,
     write: impl FnOnce(&mut dyn Write) -> Outcome<T>,
 ) -> Outcome<T> {
     if belongs_to(registry, path) {
@@ -29,8 +39,9 @@ pub fn write<T>(
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let Some((beside, file)) = beside(path) else {
-        let mut out = BufWriter::new(File::create(path).map_err(failed)?);
+    let Some((beside, file)) = beside(path, readers) else {
+        let file = options(readers).create(true).truncate(true).open(path);
+        let mut out = BufWriter::new(file.map_err(failed)?);
         let written = write(&mut out)?;
         out.flush().map_err(failed)?;
         return Ok(written);
@@ -47,6 +58,18 @@ pub fn write<T>(
         let _ = fs::remove_file(&beside);
     }
     done
+}
+
+fn options(readers: Readers) -> OpenOptions {
+    let mut options = File::options();
+    options.write(true);
+    #[cfg(unix)]
+    if readers == Readers::User {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = readers;
+    options
 }
 
 /// Whether the path is the registry's, or that of a file which SQLite has beside it.
@@ -74,7 +97,7 @@ fn target(path: &Path) -> PathBuf {
 
 /// A new file in the same folder with the owner and the rights of the old one; `None` where there can be none,
 /// where the path is no file, such as a terminal or a pipe, and where the old file has another name as well.
-fn beside(path: &Path) -> Option<(PathBuf, File)> {
+fn beside(path: &Path, readers: Readers) -> Option<(PathBuf, File)> {
     let old = match fs::metadata(path) {
         Ok(old) if old.is_file() => Some(old),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => None,
@@ -86,7 +109,8 @@ fn beside(path: &Path) -> Option<(PathBuf, File)> {
         name.push(target.file_name()?);
         name.push(format!(".{}.{count}", process::id()));
         let beside = target.with_file_name(name);
-        Some((beside.clone(), File::create_new(&beside).ok()?))
+        let file = options(readers).create_new(true).open(&beside);
+        Some((beside, file.ok()?))
     })?;
     if let Some(old) = old
         && (!is_replaceable(&old, &file) || file.set_permissions(old.permissions()).is_err())
@@ -115,12 +139,14 @@ fn is_replaceable(_: &fs::Metadata, _: &File) -> bool {
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-    use super::write;
+    use super::{Readers, write};
     use crate::failure::Failure;
 
     fn put(path: &Path, text: &str) -> Result<(), Failure> {
         let registry = Path::new("/no/such/registry.db");
-        write(path, registry, |out| Ok(out.write_all(text.as_bytes())?))
+        write(path, registry, Readers::Usual, |out| {
+            Ok(out.write_all(text.as_bytes())?)
+        })
     }
 
     #[test]
@@ -132,7 +158,7 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink("a.sql", &link).unwrap();
 
-        let torn = write(&link, Path::new("ports.db"), |out| {
+        let torn = write(&link, Path::new("ports.db"), Readers::Usual, |out| {
             out.write_all("x".repeat(100_000).as_bytes())?;
             Err::<(), _>(Failure::Interrupted)
         });
@@ -171,7 +197,9 @@ mod tests {
         std::os::unix::fs::symlink("ports.db", &link).unwrap();
         let log = folder.path().join("./ports.db-wal");
         for path in [&registry, &link, &log] {
-            let refused = write(path, &link, |out| Ok(out.write_all(b"text")?));
+            let refused = write(path, &link, Readers::Usual, |out| {
+                Ok(out.write_all(b"text")?)
+            });
             assert_eq!(refused.map_err(|failure| failure.exit_code()), Err(2));
         }
         assert_eq!(fs::read_to_string(&registry).unwrap(), "registry");
