@@ -6,6 +6,7 @@
 use std::{
     mem,
     os::fd::{FromRawFd, OwnedFd, RawFd},
+    thread,
 };
 
 use rustix::io::Errno;
@@ -69,9 +70,16 @@ const OLDER: Calls = if cfg!(target_arch = "x86_64") {
 const SOCKETCALL_BIND: u32 = 2;
 const SOCKETCALL_LISTEN: u32 = 4;
 
-/// Makes every call that binds a socket or makes it listen, of this process and of all that it starts,
-/// wait until the holder of the returned descriptor has answered it. Must be called before there are
-/// other threads.
+/// Whether [`watch`] would be granted, which has to be known before: what it takes from a process is not
+/// given back where it is refused, such as below another watcher. A thread may lose that alone, and ends.
+pub fn can_watch() -> Result<(), Errno> {
+    let trial = thread::Builder::new().spawn(|| watch().map(drop));
+    let trial = trial.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::AGAIN))?;
+    trial.join().unwrap_or(Err(Errno::CANCELED))
+}
+
+/// Makes every call that binds a socket or makes it listen, of this thread and of all that it starts,
+/// wait until the holder of the returned descriptor has answered it.
 ///
 /// Without the rights of an administrator, none of them can gain any from then on, through `sudo` for
 /// instance: the kernel demands that (`seccomp(2)`).

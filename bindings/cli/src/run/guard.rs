@@ -18,6 +18,7 @@ use rustix::process::{Pid, Signal, getpgid, getpgrp, kill_process};
 use signal_hook::consts::SIGCHLD;
 
 use super::{
+    filter,
     link::Link,
     signals, sys,
     tree::{self, Reaped},
@@ -175,7 +176,8 @@ impl<'a> Guard<'a> {
             Command::new(program)
         };
         command.args(args).env_remove(REGISTRY);
-        sys::prepare(&mut command, self.link.try_clone()?, self.options.watched);
+        let watched = self.options.watched.then(filter::can_watch);
+        sys::prepare(&mut command, self.link.try_clone()?, watched);
         let child = command.spawn()?;
         if self.options.listens {
             // The socket is the command's alone.

@@ -37,8 +37,9 @@ pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
 }
 
 /// What the command's process does before it becomes the command: it makes sure to end with the thread
-/// that starts it, lets its sockets be watched, tells the supervisor, and waits for its word.
-pub fn prepare(command: &mut Command, mut link: Link, watched: bool) {
+/// that starts it, lets its sockets be watched if they are to be and can be, tells the supervisor, and waits
+/// for its word.
+pub fn prepare(command: &mut Command, mut link: Link, watched: Option<Result<(), Errno>>) {
     let parent = getpid();
     let before = move || {
         set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -46,10 +47,11 @@ pub fn prepare(command: &mut Command, mut link: Link, watched: bool) {
         if getppid() != Some(parent) {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        let watch = if watched {
-            filter::watch().map_or_else(Watch::Refused, Watch::Granted)
-        } else {
-            Watch::Unwanted
+        let watch = match watched {
+            Some(can) => can
+                .and_then(|()| filter::watch())
+                .map_or_else(Watch::Refused, Watch::Granted),
+            None => Watch::Unwanted,
         };
         link.greet(&watch)?;
         match link.word() {

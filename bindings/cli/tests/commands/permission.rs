@@ -2,7 +2,9 @@
 
 use std::{fs, io::Read, os::unix::fs::PermissionsExt, process::Stdio};
 
-use crate::support::{Nobody, Server, free_port, like, line, runs, signal, skipped, until, valid};
+use crate::support::{
+    Home, Nobody, Server, finished, free_port, like, line, runs, signal, skipped, until, valid,
+};
 
 #[test]
 fn permission_exits_with_3() {
@@ -55,6 +57,32 @@ fn a_command_that_cannot_gain_rights_has_its_port_kept_and_may_ask_for_them() {
     };
     assert_eq!(rights(&[]), "NoNewPrivs:\t1\n");
     assert_eq!(rights(&["--unwatched"]), "NoNewPrivs:\t0\n");
+}
+
+/// One that watches already is all that the kernel allows, as a container may have it.
+#[test]
+fn a_command_that_cannot_be_watched_keeps_its_rights() {
+    let Some(nobody) = Nobody::new() else {
+        skipped("what only another user is refused: this is not root");
+        return;
+    };
+    // Root's watch takes no rights.
+    let home = Home::new();
+    let (portman, inner) = (nobody.path("portman"), free_port().to_string());
+    let mut command = nobody.command(portman);
+    command.args(["run", "--project", "inner", "--port", &inner, "--db"]);
+    command.arg(nobody.path("registry/ports.db"));
+    command.args(["--", "grep", "NoNewPrivs", "/proc/self/status"]);
+    let outer = free_port().to_string();
+    let mut run = home.command(["run", "-q", "--project", "outer", "--port", &outer, "--"]);
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let ran = finished(run.args(words));
+    assert_eq!((ran.code, ran.out.as_str()), (0, "NoNewPrivs:\t0\n"));
+    like(
+        &ran.err,
+        "port [..] is not kept until the command listens, whose sockets cannot be watched: [..]\n\
+         inner/web → http://localhost:[..]\n",
+    );
 }
 
 #[test]
