@@ -26,4 +26,6 @@ mod tree;
 
 pub use claim::{Claim, Holding};
 #[cfg(target_os = "linux")]
+pub use filter::can_watch;
+#[cfg(target_os = "linux")]
 pub use supervisor::{Job, supervise};

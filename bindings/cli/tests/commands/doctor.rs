@@ -59,3 +59,24 @@ fn what_is_broken_is_a_problem() {
     );
     open.fails("doctor extra", 2);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn it_is_said_whether_a_command_can_be_watched() {
+    let level = |answer: &serde_json::Value| {
+        let checks = answer["checks"].as_array().unwrap();
+        let mut named = checks.iter().filter(|check| check["name"] == "watching");
+        let check = named.next().unwrap();
+        (check["level"].clone(), check["message"].clone())
+    };
+    let home = Home::new();
+    let (free, message) = level(&home.json("doctor"));
+    assert_eq!(free, "ok", "{message}");
+    // There is room for one.
+    let words = [crate::support::PORTMAN, "doctor", "--json"];
+    let within = crate::run::ran(&home, "-q", &words);
+    let answer = crate::support::valid("doctor", &within.out);
+    let (taken, message) = level(&answer["data"]);
+    assert_eq!(taken, "note", "{message}");
+    assert_eq!(answer["data"]["healthy"], true);
+}

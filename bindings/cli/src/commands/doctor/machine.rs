@@ -18,6 +18,8 @@ pub fn checks() -> Vec<Check> {
     checks.extend(container());
     checks.push(visibility());
     checks.extend(bound_sockets());
+    #[cfg(target_os = "linux")]
+    checks.push(watching());
     checks
 }
 
@@ -191,4 +193,23 @@ fn bound_sockets() -> Option<Check> {
             format!("Linux {release} hides who has bound a port without listening; 6.8 shows it"),
         )
     })
+}
+
+/// Whether `portman run` can keep a port until its command has it.
+#[cfg(target_os = "linux")]
+fn watching() -> Check {
+    const NAME: &str = "watching";
+    match crate::run::can_watch() {
+        Ok(()) => Check::new(
+            NAME,
+            Level::Ok,
+            "`portman run` can keep a port until its command listens",
+        ),
+        Err(error) => Check::new(
+            NAME,
+            Level::Note,
+            format!("`portman run` lets go of a port before its command starts: calls cannot be watched here: {error}"),
+        )
+        .hint("a server that takes its socket with --listen-fds loses nothing by it"),
+    }
 }
