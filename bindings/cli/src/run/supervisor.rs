@@ -165,7 +165,7 @@ pub fn supervise(job: Job<'_>, announce: impl FnOnce(Place) -> io::Result<()>) -
     }
     let failure = attendant.failure;
     // Before the lease, which would go on until it has ended.
-    hold.end();
+    drop(hold);
     drop(lease);
     match failure {
         Some(failure) => Err(failure),
@@ -207,7 +207,7 @@ fn keep(
                 flag.store(false, Ordering::Relaxed);
                 unkept(remarks, port, error);
             };
-            binds::serve(port, listener, hold.clone(), lost)?;
+            binds::serve(port, listener, hold, lost)?;
         }
         // A socket listens already.
         Ok(Watch::Unwanted) if listens => hold.let_go(),
