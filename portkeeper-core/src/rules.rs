@@ -23,4 +23,4 @@ pub(crate) use kill::{Target, after_kill, kill_details, listening_processes, spa
 pub(crate) use lease::{LeaseState, lease_state};
 pub(crate) use restore::{restore_entry, restored};
 pub(crate) use scan::{Transition, main_process, scan_changes};
-pub(crate) use verdict::{strangers, verdict};
+pub(crate) use verdict::{may_be_hold, strangers, verdict};

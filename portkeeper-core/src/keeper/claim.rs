@@ -266,18 +266,15 @@ impl Keeper {
         let Some((row, owner)) = row.and_then(held_by) else {
             return Ok(verdict);
         };
-        let is_held = match &verdict {
-            // A hold is no obstacle to the probe,
-            Verdict::Reserved { .. } | Verdict::TimeWait { .. } => true,
-            // unless it is exclusive. Not every kernel tells whose such a socket is.
-            Verdict::Bound { sockets, .. } => {
-                let mut processes = sockets.iter().flat_map(|socket| &socket.processes);
-                sockets.is_empty() || processes.any(|process| process.pid == owner.pid)
-            }
-            _ => false,
+        let namespace = self.this_process().map_or(0, |me| me.namespace);
+        let pidfd = |pid| match self.host.identity(pid) {
+            Ok(Some(process)) => process.pidfd,
+            Ok(None) | Err(_) => 0,
         };
         // The owner may have ended without giving it up.
-        if !is_held || self.host.fate(owner) == Fate::Dead {
+        if !rules::may_be_hold(&verdict, owner, namespace, pidfd)
+            || self.host.fate(owner) == Fate::Dead
+        {
             return Ok(verdict);
         }
         Ok(Verdict::Held {

@@ -1,6 +1,8 @@
 //! From what the machine and the registry say of a port to one verdict.
 
-use crate::model::{Probe, Reservation, Socket, SocketState, Status, Verdict};
+use crate::model::{
+    Probe, Process, ProcessIdentity, Reservation, Socket, SocketState, Status, Verdict,
+};
 
 /// What a port is.
 ///
@@ -44,6 +46,39 @@ pub(crate) fn verdict(row: Option<&Reservation>, probe: Probe, sockets: &[Socket
             }
         }
     }
+}
+
+/// Whether what the verdict found may be the hold of `owner`, who says that it has one.
+///
+/// A number means the same process only in the pid namespace where it was given. Elsewhere the kernel's own
+/// name for a process decides, the inode of its pidfd, which `pidfd` tells of a process of this `namespace`; and
+/// a socket that no process here is known to have may be that owner's.
+pub(crate) fn may_be_hold(
+    verdict: &Verdict,
+    owner: &ProcessIdentity,
+    namespace: u64,
+    pidfd: impl Fn(u32) -> u64,
+) -> bool {
+    let sockets = match verdict {
+        // A hold is no obstacle to the probe,
+        Verdict::Reserved { .. } | Verdict::TimeWait { .. } => return true,
+        // unless it is exclusive. Not every kernel tells whose such a socket is.
+        Verdict::Bound { sockets, .. } if sockets.is_empty() => return true,
+        Verdict::Bound { sockets, .. } => sockets,
+        _ => return false,
+    };
+    let is_near = owner.namespace == namespace || owner.namespace == 0 || namespace == 0;
+    let is_owner = |process: &Process| {
+        if is_near {
+            process.pid == owner.pid
+        } else {
+            owner.pidfd != 0 && owner.pidfd == pidfd(process.pid)
+        }
+    };
+    sockets.iter().any(|socket| {
+        let is_nobodys = socket.processes.is_empty();
+        is_nobodys && !is_near || socket.processes.iter().any(is_owner)
+    })
 }
 
 /// What remains of a verdict when the sockets of the caller's own processes are left out; `None`
