@@ -20,12 +20,13 @@ use crate::{
 impl Keeper {
     /// Says what a port is: whose, and who listens on it.
     ///
-    /// The registry's row costs one read, and a free port one bind probe of a few microseconds;
+    /// The registry's row costs one read, and a free port two bind probes of a few microseconds;
     /// the sockets of the machine are read only when something has the port, and its process is looked for
     /// first where the last scan, or the last check of this keeper, found it. Nothing is written,
-    /// and a TCP server that sets `SO_REUSEADDR` and starts at the same moment is not disturbed. The
-    /// price is that a foreign socket which sets the option too, and is bound without listening, is
-    /// not seen: the port is as free for a server as it would be beside a hold.
+    /// and a TCP server that sets `SO_REUSEADDR` and starts at the same moment is not disturbed; one that
+    /// binds the port for UDP within those microseconds is refused. The price is that a foreign TCP socket
+    /// which sets the option too, and is bound without listening, is not seen: the port is as free for a
+    /// server as it would be beside a hold.
     ///
     /// ```
     /// # let keeper = portkeeper_core::Keeper::in_memory()?;
