@@ -1,13 +1,13 @@
 //! The cheap look finds a process for each socket, in the promised order, and without netlink.
 #![cfg(target_os = "linux")]
 
-#[path = "support/listening_in.rs"]
-mod listening_in;
+#[path = "support/altered.rs"]
+mod altered;
 mod support;
 
 use std::{net::TcpListener, process, sync::Arc};
 
-use listening_in::ListeningIn;
+use altered::Altered;
 use nix::libc::{AF_NETLINK, SYS_socket};
 use portkeeper_core::{
     Keeper, Options, Owner, Socket, Source,
@@ -66,10 +66,12 @@ fn what_was_seen_is_looked_at_first_and_checked() {
     assert_eq!(every.holders.len(), 3);
     for known in every.holders {
         assert_eq!(pids(&look(server.port, &[known])), [known.pid]);
-        // Whoever does not have it, has it elsewhere, or never lived, is passed over, and so is another
-        // socket.
+        // Whoever does not have it, has it elsewhere, has another there, or never lived, is passed over, and so is
+        // another socket.
         let elsewhere = known.fd + 100;
+        let other = known.fd + 1;
         for wrong in [
+            Known { fd: other, ..known },
             Known { pid: 1, ..known },
             Known {
                 pid: u32::MAX,
@@ -126,7 +128,7 @@ fn another_keeper_profits_from_a_scan() {
 
 #[test]
 fn a_keeper_remembers_whom_it_found() {
-    let host = Arc::new(ListeningIn::default());
+    let host = Arc::new(Altered::default());
     let keeper = Options::new()
         .in_memory()
         .host(host.clone())

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashSet,
-    fmt,
+    fmt, mem,
     ops::RangeInclusive,
     sync::{
         Mutex,
@@ -14,19 +14,20 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use portkeeper_core::{
     ProcessIdentity, Result, Socket,
-    host::{Fate, Host, Probe, ProcessHandle, System, Wanted},
+    host::{Earlier, Fate, Host, Known, Look, Probe, ProcessHandle, System, Wanted},
 };
 
 type Hook = Box<dyn FnOnce() + Send>;
 
-/// [`System`], whose clock stands still until it is put forward, whose probe can be made to lie, and which lets
-/// something happen at one of its questions.
+/// [`System`], whose clock stands still until it is put forward, whose probe can be made to lie, which lets
+/// something happen at one of its questions, and which remembers where each look was told to search first.
 pub struct Altered {
     begin: DateTime<Utc>,
     later: AtomicI64,
     lied_about: Mutex<Option<HashSet<u16>>>,
     at_fate: Mutex<Option<Hook>>,
     at_now: Mutex<Option<Hook>>,
+    told: Mutex<Vec<Vec<Known>>>,
 }
 
 impl Default for Altered {
@@ -37,6 +38,7 @@ impl Default for Altered {
             lied_about: Mutex::default(),
             at_fate: Mutex::default(),
             at_now: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 }
@@ -59,6 +61,11 @@ impl Altered {
     /// Happens the next time that somebody asks what time it is; the answer is the time before.
     pub fn at_now(&self, hook: impl FnOnce() + Send + 'static) {
         *self.at_now.lock().unwrap() = Some(Box::new(hook));
+    }
+
+    /// What the looks since the last time were told.
+    pub fn told(&self) -> Vec<Vec<Known>> {
+        mem::take(&mut *self.told.lock().unwrap())
     }
 }
 
@@ -90,6 +97,15 @@ impl Host for Altered {
         System.probe(port)
     }
 
+    fn is_free_for_udp(&self, port: u16) -> bool {
+        System.is_free_for_udp(port)
+    }
+
+    fn look(&self, wanted: Wanted, earlier: &Earlier) -> Result<Look> {
+        self.told.lock().unwrap().push(earlier.holders.clone());
+        System.look(wanted, earlier)
+    }
+
     fn sockets(&self, wanted: Wanted) -> Result<Vec<Socket>> {
         System.sockets(wanted)
     }
@@ -100,6 +116,10 @@ impl Host for Altered {
 
     fn reserved_ports(&self) -> Vec<RangeInclusive<u16>> {
         System.reserved_ports()
+    }
+
+    fn user(&self) -> u32 {
+        System.user()
     }
 
     fn identity(&self, pid: u32) -> Result<Option<ProcessIdentity>> {
