@@ -22,10 +22,10 @@ use crate::{
 pub(in crate::host) fn sockets(wanted: Wanted, effort: Effort<'_>) -> Result<Look> {
     let (mut entries, source) = read(wanted)?;
     let mut found = attach(&mut entries, effort, &HashMap::new())?;
-    if found.everything_was_seen && entries.iter().any(is_orphan) {
-        // To say that no process has a socket is to say that it still exists, and that nobody was
-        // handed it while the processes were read. So look again at what is left, in the processes that
-        // are new or have more or fewer descriptors than before.
+    if entries.iter().any(is_orphan) {
+        // To say that no process has a socket, or none that may be read, is to say that it still exists, and
+        // that nobody was handed it while the processes were read. So look again at what is left, in the
+        // processes that are new or have more or fewer descriptors than before.
         let (again, _) = read(wanted)?;
         let still: HashSet<u64> = again.iter().map(|entry| entry.socket.inode).collect();
         entries.retain(|entry| !is_orphan(entry) || still.contains(&entry.socket.inode));
