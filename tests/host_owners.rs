@@ -9,7 +9,7 @@ use std::{
 };
 
 use portkeeper_core::{
-    Owner, Socket, SocketState,
+    Keeper, Owner, Protocol, Socket, SocketState,
     host::{Host, Probe, System, Wanted, ephemeral_ports, reserved_by_kernel},
 };
 
@@ -99,6 +99,45 @@ fn the_socket_of_a_process_whose_main_thread_has_ended_is_found() {
     });
     let socket = listening(System.sockets(Wanted::Port(port)).unwrap());
     assert_eq!(pids(&socket), [child.pid()]);
+}
+
+/// Descriptors are read by their numbers until there are too many gaps, and the rest is listed.
+#[test]
+fn a_socket_is_found_at_every_descriptor() {
+    // For each argument `FD/STEP` a process that has its socket there, and others at every so many numbers below.
+    const SCRIPT: &str = "import os, socket, sys\n\
+        for place in sys.argv[1:]:\n    \
+            fd, step = map(int, place.split('/'))\n    \
+            s = socket.create_server(('127.0.0.1', 0))\n    \
+            if os.fork() == 0:\n        \
+                port = s.getsockname()[1]\n        \
+                if s.fileno() != fd: os.dup2(s.fileno(), fd); s.close()\n        \
+                for other in range(3 + step, fd, step): os.dup2(0, other)\n        \
+                os.write(1, f'{os.getpid()} {port}\\n'.encode()); os.read(0, 1); os._exit(0)\n    \
+            s.close()\n\
+        os.write(1, b'closed\\n'); os.read(0, 1)";
+    let alone = (3..30).map(|fd| (fd, fd));
+    let places: Vec<(u32, u32)> = alone.chain([(700, 700), (200, 2), (200, 9)]).collect();
+    let mut script = Command::new("python3");
+    script.args(["-c", SCRIPT]).stdin(Stdio::piped());
+    script.args(places.iter().map(|(fd, step)| format!("{fd}/{step}")));
+    let mut processes = Running::start(&mut script);
+    let mut servers: Vec<(u32, u16)> = Vec::new();
+    // One more says that their parent has none of their sockets any more.
+    for _ in 0..=places.len() {
+        if let Some((pid, port)) = processes.line().split_once(' ') {
+            servers.push((pid.parse().unwrap(), port.parse().unwrap()));
+        }
+    }
+    let listeners = Keeper::in_memory().unwrap().scan().unwrap().listeners;
+    let keeper = Keeper::in_memory().unwrap();
+    for (pid, port) in servers {
+        let mut of_port = listeners.clone();
+        of_port.retain(|socket| socket.port == port && socket.protocol == Protocol::Tcp);
+        assert_eq!(pids(&listening(of_port)), [pid]);
+        let state = keeper.check(port).unwrap();
+        assert_eq!(state.verdict.pid(), Some(pid), "{state:?}");
+    }
 }
 
 #[test]

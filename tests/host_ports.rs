@@ -135,6 +135,8 @@ fn a_tcp_socket_that_does_not_listen_is_seen_by_the_probe_unless_it_yields() {
         }
         for socket in [&socket, &held] {
             let listed = System.sockets(Wanted::Bound(port(socket))).unwrap();
+            // The kernel lists every one, whichever port it is asked for.
+            assert!(listed.iter().all(|listed| listed.port == port(socket)));
             let mut ours = listed.iter().filter(|listed| listed.address == unlisted.1);
             let found = ours.next().unwrap();
             assert_eq!(found.protocol, Protocol::Tcp, "{text}");
