@@ -80,9 +80,18 @@ fn dump(
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket};
+    use std::{
+        net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket},
+        os::unix::net::UnixDatagram,
+    };
 
-    use super::{super::proc_net, read};
+    use netlink_packet_core::{NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP};
+    use rustix::io::Errno;
+
+    use super::{
+        super::{inet_diag, proc_net},
+        PIECE, dump, read,
+    };
     use crate::{
         host::{Wanted, table},
         model::{Socket, SocketState},
@@ -153,5 +162,57 @@ mod tests {
                 .iter()
                 .any(|entry| entry.socket.port == server.local_addr().unwrap().port())
         );
+    }
+
+    /// One message of the kernel.
+    fn message(kind: u16, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(16 + body.len()).unwrap();
+        let mut bytes = length.to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend([0; 10]);
+        bytes.extend(body);
+        bytes
+    }
+
+    /// What is made of these pieces, where they are the kernel's answer.
+    fn outcome(pieces: &[Vec<u8>]) -> Result<(), Errno> {
+        let (kernel, ours) = UnixDatagram::pair().unwrap();
+        for piece in pieces {
+            kernel.send(piece).unwrap();
+        }
+        let question = inet_diag::requests(Wanted::Listeners).next().unwrap();
+        dump(&mut Some(ours.into()), question, &mut Vec::new())
+    }
+
+    #[test]
+    fn a_list_that_is_not_whole_is_refused() {
+        let done = message(NLMSG_DONE, &0_i32.to_ne_bytes());
+        let refusal = |kind, errno: Errno| message(kind, &(-errno.raw_os_error()).to_ne_bytes());
+        let begin = message(NLMSG_NOOP, &[0; 64]);
+        let nothing = vec![0; PIECE];
+        for (pieces, expected) in [
+            (vec![done.clone()], Ok(())),
+            (
+                vec![begin.clone(), [begin.clone(), done.clone()].concat()],
+                Ok(()),
+            ),
+            // The end that is read is not that of the list: the rest of the piece is lost.
+            (
+                vec![[done.clone(), nothing].concat(), done.clone()],
+                Err(Errno::MSGSIZE),
+            ),
+            (
+                vec![begin.clone(), refusal(NLMSG_DONE, Errno::NOMEM)],
+                Err(Errno::NOMEM),
+            ),
+            (
+                vec![begin.clone(), refusal(NLMSG_ERROR, Errno::NOENT)],
+                Err(Errno::NOENT),
+            ),
+            (vec![begin[..40].to_vec(), done], Err(Errno::BADMSG)),
+        ] {
+            let lengths: Vec<usize> = pieces.iter().map(Vec::len).collect();
+            assert_eq!(outcome(&pieces), expected, "{lengths:?}");
+        }
     }
 }
