@@ -1,61 +1,13 @@
-//! Statistics, pruning, compacting and verifying.
+//! Statistics, pruning and compacting.
+
+#[path = "support/registry.rs"]
+mod registry;
 
 use std::{cell::Cell, ops::ControlFlow, path::Path, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use portkeeper_core::{
-    ErrorKind, Filter, FindingKind, HistoryQuery, Keeper, PruneRequest, ReserveRequest, Severity,
-    Watch,
-};
-use rusqlite::Connection;
-use tempfile::TempDir;
-
-struct Registry {
-    _folder: TempDir,
-    keeper: Keeper,
-}
-
-impl Registry {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let keeper = Keeper::open_at(folder.path().join("database.db")).unwrap();
-        Self {
-            _folder: folder,
-            keeper,
-        }
-    }
-
-    /// As a program without any of our care writes to it.
-    fn raw(&self, sql: &str) {
-        let raw = Connection::open(self.keeper.path()).unwrap();
-        let off = rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER;
-        raw.set_db_config(off, false).unwrap();
-        raw.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;")
-            .unwrap();
-        raw.execute_batch(sql).unwrap();
-    }
-
-    fn entry(&self, port: u16, action: &str, project: &str, days_ago: i64) {
-        self.raw(&format!(
-            "INSERT INTO port_history (port, action, projectName, performedAt) VALUES ({port}, \
-             '{action}', '{project}', strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-{days_ago} days'))"
-        ));
-    }
-
-    fn findings(&self) -> Vec<(FindingKind, Severity, Option<i64>)> {
-        let findings = self.keeper.verify(Watch::none()).unwrap();
-        findings
-            .into_iter()
-            .map(|finding| (finding.kind, finding.severity, finding.port))
-            .collect()
-    }
-}
-
-fn reserve(keeper: &Keeper, port: u16, project: &str) {
-    keeper
-        .reserve(port, ReserveRequest::new(project).adopt(true))
-        .unwrap();
-}
+use portkeeper_core::{ErrorKind, Filter, HistoryQuery, Keeper, PruneRequest, Watch};
+use registry::{Registry, reserve};
 
 fn days_ago(days: i64) -> DateTime<Utc> {
     Utc::now() - TimeDelta::days(days)
@@ -82,6 +34,14 @@ fn stats_count_what_is_there() {
     assert_eq!(stats.bytes, stats.pages * stats.page_size);
 }
 
+/// An entry of the history that is so old.
+fn entry(registry: &Registry, port: u16, action: &str, project: &str, days_ago: i64) {
+    registry.raw(&format!(
+        "INSERT INTO port_history (port, action, projectName, performedAt) VALUES ({port}, \
+         '{action}', '{project}', strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-{days_ago} days'))"
+    ));
+}
+
 /// 22300 was released long ago, 22301 is claimed since long ago, 22302 was released within the time
 /// that is kept, 22303 has only recent entries.
 fn aged() -> Registry {
@@ -102,7 +62,7 @@ fn aged() -> Registry {
         registry.raw(&format!(
             "INSERT OR IGNORE INTO ports (number, projectName, status) VALUES ({port}, '{project}', 'free')"
         ));
-        registry.entry(port, action, project, days);
+        entry(&registry, port, action, project, days);
     }
     registry.raw(
         "INSERT INTO active_scans (port, scannedAt) VALUES \
@@ -218,168 +178,6 @@ fn compacting_shrinks_and_a_stopped_one_changes_nothing() {
     let report = keeper.compact(Watch::none()).unwrap();
     assert!(report.bytes_after < 300_000, "{report:?}");
     assert_eq!(keeper.list(Filter::claims()).unwrap().len(), 1);
-    assert_eq!(registry.findings(), []);
-}
-
-/// Damages a registry of one claim, one free port and a lease by `sql`, and expects these findings.
-fn check(sql: &str, expected: &[(FindingKind, Severity, Option<i64>)]) {
-    let registry = Registry::new();
-    reserve(&registry.keeper, 22_500, "a");
-    reserve(&registry.keeper, 22_501, "b");
-    registry.keeper.release(22_501).unwrap();
-    assert_eq!(registry.findings(), [], "before {sql}");
-    registry.raw(sql);
-    assert_eq!(registry.findings(), expected, "{sql}");
-}
-
-#[test]
-fn every_kind_of_damage_is_found() {
-    use FindingKind::{ForeignKey, History, Json, Lease, Port, Schema, Timestamp, Value};
-    let error = Severity::Error;
-    let port = Some(22_500);
-    let of = |sql: &str, kind, at| check(sql, &[(kind, error, at)]);
-
-    of(
-        "UPDATE ports SET tags = '[' WHERE number = 22500",
-        Json,
-        port,
-    );
-    of(
-        "UPDATE ports SET tags = '{}' WHERE number = 22500",
-        Json,
-        port,
-    );
-    of(
-        "UPDATE ports SET metadata = '[]' WHERE number = 22500",
-        Json,
-        port,
-    );
-    of(
-        "UPDATE port_history SET details = 'x' WHERE port = 22500",
-        Json,
-        port,
-    );
-    of(
-        "UPDATE ports SET reservedAt = 'once' WHERE number = 22500",
-        Timestamp,
-        port,
-    );
-    of(
-        "UPDATE ports SET lastSeenAt = '2024-01-20 10:30:00' WHERE number = 22500",
-        Timestamp,
-        port,
-    );
-    of(
-        "UPDATE port_history SET performedAt = datetime('now', '-1 minute') WHERE port = 22500",
-        Timestamp,
-        port,
-    );
-    of(
-        "INSERT INTO ports (number, projectName, status, reservedAt, updatedAt) VALUES \
-        (70000, 'a', 'free', '2024-01-20T10:30:00Z', '2024-01-20T10:30:00Z')",
-        Port,
-        Some(70_000),
-    );
-    of(
-        "UPDATE ports SET pid = 'x' WHERE number = 22500",
-        Value,
-        port,
-    );
-    of(
-        "UPDATE ports SET description = x'00' WHERE number = 22500",
-        Value,
-        port,
-    );
-    of(
-        "UPDATE ports SET status = 'free' WHERE number = 22500",
-        History,
-        port,
-    );
-    of(
-        "UPDATE ports SET projectName = 'c' WHERE number = 22500",
-        History,
-        port,
-    );
-    of("DELETE FROM port_history WHERE port = 22500", History, port);
-    of(
-        "UPDATE ports SET status = 'reserved' WHERE number = 22501",
-        History,
-        Some(22_501),
-    );
-    check(
-        "UPDATE ports SET status = 'in-use' WHERE number = 22500",
-        &[(History, Severity::Warning, port)],
-    );
-    of(
-        "INSERT INTO leases (port, leaseId, createdAt) VALUES (22501, 'x', '2024-01-20T10:30:00Z')",
-        Lease,
-        Some(22_501),
-    );
-    of(
-        "INSERT INTO port_history (port, action, projectName, performedAt) VALUES \
-        (4, 'released', 'a', '2024-01-20T10:30:00Z')",
-        ForeignKey,
-        None,
-    );
-    of("DROP TRIGGER track_port_changes", Schema, None);
-    of("DROP INDEX idx_history_port_date", Schema, None);
-    check(
-        "UPDATE ports SET projectName = ' ', tags = '[' WHERE number = 22500",
-        &[
-            (Value, error, port),
-            (Json, error, port),
-            (History, error, port),
-        ],
-    );
-}
-
-#[test]
-fn a_damaged_index_is_found() {
-    let registry = Registry::new();
-    reserve(&registry.keeper, 22_500, "a");
-    // The index is left without the row that the table has.
-    registry.raw(
-        "PRAGMA writable_schema = ON; \
-         UPDATE sqlite_schema SET sql = replace(sql, 'ports(status)', 'ports(status) WHERE 0') \
-            WHERE name = 'idx_ports_status'",
-    );
-    registry.raw("REINDEX idx_ports_status");
-    registry.raw(
-        "PRAGMA writable_schema = ON; \
-         UPDATE sqlite_schema SET sql = replace(sql, ' WHERE 0', '') WHERE name = 'idx_ports_status'",
-    );
-    let findings = registry.keeper.verify(Watch::none()).unwrap();
-    assert_eq!(findings[0].kind, FindingKind::Integrity, "{findings:?}");
-    assert!(
-        findings[0].message.contains("idx_ports_status"),
-        "{findings:?}"
-    );
-}
-
-#[test]
-fn verifying_can_be_stopped_at_each_step() {
-    let registry = Registry::new();
-    let calls = Cell::new(0);
-    registry
-        .keeper
-        .verify(Watch::new(|_| {
-            calls.set(calls.get() + 1);
-            ControlFlow::Continue(())
-        }))
-        .unwrap();
-    for step in 1..=calls.get().min(18) {
-        let calls = Cell::new(0);
-        let watch = Watch::new(|_| {
-            calls.set(calls.get() + 1);
-            if calls.get() == step {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        });
-        let stopped = registry.keeper.verify(watch).unwrap_err();
-        assert_eq!(stopped.kind(), ErrorKind::Cancelled, "step {step}");
-    }
     assert_eq!(registry.findings(), []);
 }
 

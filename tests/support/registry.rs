@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use portkeeper_core::{Keeper, PortRequest, ReserveRequest, Watch};
+use portkeeper_core::{FindingKind, Keeper, PortRequest, ReserveRequest, Severity, Watch};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -59,6 +59,20 @@ impl Registry {
             .backup(self.path(name), Watch::none())
             .unwrap()
             .path
+    }
+
+    /// Runs SQL as a program without any of our care.
+    pub fn raw(&self, sql: &str) {
+        raw(self.keeper.path(), sql);
+    }
+
+    /// What is wrong with it.
+    pub fn findings(&self) -> Vec<(FindingKind, Severity, Option<i64>)> {
+        let findings = self.keeper.verify(Watch::none()).unwrap();
+        findings
+            .into_iter()
+            .map(|finding| (finding.kind, finding.severity, finding.port))
+            .collect()
     }
 
     /// The files in the folder, but for SQLite's own beside the registry.
