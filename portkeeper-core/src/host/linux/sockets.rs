@@ -1,6 +1,6 @@
 //! The kernel's sockets with their processes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
     proc_net,
@@ -26,8 +26,7 @@ pub(in crate::host) fn sockets(wanted: Wanted, effort: Effort<'_>) -> Result<Loo
         // To say that no process has a socket, or none that may be read, is to say that it still exists, and
         // that nobody was handed it while the processes were read. So look again at what is left, in the
         // processes that are new or have more or fewer descriptors than before.
-        let (again, _) = read(wanted)?;
-        let still: HashSet<u64> = again.iter().map(|entry| entry.socket.inode).collect();
+        let still = still_there(wanted, &entries)?;
         entries.retain(|entry| !is_orphan(entry) || still.contains(&entry.socket.inode));
         let late = attach(&mut entries, effort, &found.read)?;
         found.everything_was_seen = late.everything_was_seen;
@@ -41,6 +40,27 @@ pub(in crate::host) fn sockets(wanted: Wanted, effort: Effort<'_>) -> Result<Loo
         source,
         holders: found.found,
     })
+}
+
+/// The inodes of the wanted sockets, those without an owner at least.
+fn still_there(wanted: Wanted, entries: &[Entry]) -> Result<HashSet<u64>> {
+    let orphans = entries.iter().filter(|entry| is_orphan(entry));
+    let ports: BTreeSet<u16> = orphans.map(|entry| entry.socket.port).collect();
+    let mut still = HashSet::new();
+    let mut ask = |wanted| {
+        let (again, _) = read(wanted)?;
+        still.extend(again.iter().map(|entry| entry.socket.inode));
+        Ok(())
+    };
+    // The kernel takes as long to tell of eighty sockets as to look for a port's.
+    if wanted == Wanted::Listeners && entries.len() > 80 * ports.len() {
+        ports
+            .into_iter()
+            .try_for_each(|port| ask(Wanted::Server(port)))?;
+    } else {
+        ask(wanted)?;
+    }
+    Ok(still)
 }
 
 /// The table, from the best source that answers. The first refusal is the one to report.
