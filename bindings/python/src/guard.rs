@@ -6,7 +6,7 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
+    thread::{self, ThreadId},
     time::Duration,
 };
 
@@ -44,9 +44,22 @@ pub(crate) struct Kept<T: Send> {
 
 enum State<T> {
     Here(T),
-    /// A thread works with it, without the GIL.
-    Lent,
+    Lent(Loan),
     Gone,
+}
+
+/// The work of a thread with a guard, without the GIL.
+#[derive(Clone, Copy)]
+struct Loan {
+    thread: ThreadId,
+    purpose: Purpose,
+}
+
+/// What a guard is taken out for.
+#[derive(Clone, Copy, PartialEq)]
+enum Purpose {
+    Work,
+    Release,
 }
 
 impl<T: Send> Kept<T> {
@@ -66,27 +79,48 @@ impl<T: Send> Kept<T> {
         matches!(&*self.lock(), State::Gone)
     }
 
-    /// The guard, once no other thread works with it; `None` when it was released.
-    fn lend(&self, py: Python<'_>) -> PyResult<Option<T>> {
+    /// The guard, once no other thread works with it; `None` when it was released, or when the release that
+    /// this one interrupts goes on to do so.
+    fn lend(&self, py: Python<'_>, purpose: Purpose) -> PyResult<Option<T>> {
+        let thread = thread::current().id();
         let mut place = None;
         loop {
             // Who comes anew lets those go first who wait already, as a thread in a loop would never.
             if place.is_some() || self.waiting.load(Ordering::Relaxed) == 0 {
-                let mut state = self.lock();
-                match std::mem::replace(&mut *state, State::Lent) {
-                    State::Here(guard) => return Ok(Some(guard)),
-                    State::Gone => {
-                        *state = State::Gone;
-                        return Ok(None);
-                    }
+                match self.try_lend(Loan { thread, purpose }) {
+                    Ok(guard) => return Ok(guard),
                     // The thread that has it is not in this process.
-                    State::Lent if self.is_copy() => return Err(self.not_ours(py)),
-                    State::Lent => {}
+                    Err(_) if self.is_copy() => return Err(self.not_ours(py)),
+                    // This is a signal's handler, run while its thread waits for the registry: it would wait
+                    // for itself. A release goes on when the handler has returned, and tells how it ends.
+                    Err(earlier) if earlier.thread == thread => {
+                        return match (earlier.purpose, purpose) {
+                            (Purpose::Release, Purpose::Release) => Ok(None),
+                            _ => Err(in_the_middle(py)),
+                        };
+                    }
+                    Err(_) => {}
                 }
             }
             place.get_or_insert_with(|| Place::new(&self.waiting));
             py.detach(|| thread::sleep(NAP));
             py.check_signals()?;
+        }
+    }
+
+    /// The guard, or `None` when it was released; else who works with it.
+    fn try_lend(&self, loan: Loan) -> Result<Option<T>, Loan> {
+        let mut state = self.lock();
+        match std::mem::replace(&mut *state, State::Lent(loan)) {
+            State::Here(guard) => Ok(Some(guard)),
+            State::Gone => {
+                *state = State::Gone;
+                Ok(None)
+            }
+            State::Lent(earlier) => {
+                *state = State::Lent(earlier);
+                Err(earlier)
+            }
         }
     }
 
@@ -116,6 +150,11 @@ impl<T: Send> Kept<T> {
         let what = format!("using a claim of process {}", self.pid);
         raised(py, &core::Error::Unsupported(what))
     }
+}
+
+fn in_the_middle(py: Python<'_>) -> PyErr {
+    let what = "using a claim by a signal's handler, in the middle of another use of it,";
+    raised(py, &core::Error::Unsupported(what.to_owned()))
 }
 
 /// One of those who wait.
@@ -171,7 +210,7 @@ fn altered<T: Send, R: Send>(
     what: &'static str,
     alter: impl FnOnce(&mut T) -> core::Result<R> + Send,
 ) -> PyResult<R> {
-    match kept.lend(py)? {
+    match kept.lend(py, Purpose::Work)? {
         Some(mut guard) => {
             let outcome = run(py, || alter(&mut guard));
             kept.give_back(Some(guard));
@@ -184,7 +223,7 @@ fn altered<T: Send, R: Send>(
 
 /// Ends a lease. Where that does not work, the lease is what it was, to be tried again.
 fn released(py: Python<'_>, kept: &Kept<core::Lease>) -> PyResult<()> {
-    let Some(mut lease) = kept.lend(py)? else {
+    let Some(mut lease) = kept.lend(py, Purpose::Release)? else {
         return Ok(());
     };
     let outcome = run(py, || lease.give_back());

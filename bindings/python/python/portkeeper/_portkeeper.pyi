@@ -280,7 +280,8 @@ class Lease:
     def release(self) -> None:
         """Releases the ports; again is no error, and after an error another attempt.
 
-        In a forked child, which has only a copy: `UNSUPPORTED`.
+        A signal's handler that comes in the middle of a release leaves it to that one. In a forked child, which has
+        only a copy: `UNSUPPORTED`.
         """
     def _leave(self) -> None: ...
     def __enter__(self) -> Self: ...

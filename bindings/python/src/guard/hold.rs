@@ -4,7 +4,7 @@ use pyo3::{prelude::*, sync::PyOnceLock, types::PyAny};
 
 use portkeeper_core as core;
 
-use super::{Kept, altered};
+use super::{Kept, Purpose, altered};
 
 /// A port that is kept bound until the end of the `with` block.
 #[pyclass(frozen, module = "portkeeper", weakref)]
@@ -71,7 +71,7 @@ impl Hold {
 
     /// Gives the port up; again is no error.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
-        let hold = self.kept.lend(py)?;
+        let hold = self.kept.lend(py, Purpose::Release)?;
         self.kept.give_back(None);
         py.detach(|| drop(hold));
         Ok(())

@@ -63,8 +63,8 @@ impl Lease {
         altered(py, &self.kept, "lease", |lease| lease.set_roles(roles))
     }
 
-    /// Releases the ports; again is no error, and after an error another attempt. In a forked child, which has
-    /// only a copy: `UNSUPPORTED`.
+    /// Releases the ports; again is no error, and after an error another attempt. A signal's handler that comes
+    /// in the middle of a release leaves it to that one. In a forked child, which has only a copy: `UNSUPPORTED`.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
         released(py, &self.kept)
     }
