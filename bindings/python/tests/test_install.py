@@ -67,6 +67,7 @@ def test_the_folder_installs_alone(tmp_path: Path) -> None:
         "__init__.py",
         "__pycache__",
         "_errors.py",
+        "_leases.py",
         "_portkeeper.abi3.so",
         "_portkeeper.pyi",
         "_portpicker.py",

@@ -15,6 +15,7 @@ import pytest
 from conftest import LOCK, PORTS, busy, until
 
 from portkeeper import Keeper, Lease, UnsupportedError
+from portkeeper._leases import end
 
 PROGRAM = """
 import signal, sqlite3, sys, time
@@ -190,6 +191,17 @@ def test_what_a_lease_is_asked_for_is_interrupted_and_can_be_asked_again(path: P
         assert [(row.number, row.role) for row in keeper.list()] == [(lease.port, None)]
         lease.release()
         assert keeper.list() == []
+
+
+def test_what_is_raised_while_leases_are_given_back_at_the_end_comes_through(path: Path, alarm_during: During) -> None:
+    with Keeper(path, busy_timeout=30) as keeper:
+        leases = [keeper.lease("tests", range=PORTS) for _ in range(2)]
+        with busy(path), pytest.raises(Alarm):
+            alarm_during(end, leases)
+        # The process ends: neither is tried once more when Python lets go of it.
+        assert all("released" in repr(lease) for lease in leases)
+        del leases
+        assert len(keeper.list()) == 2
 
 
 Uses = dict[str, Callable[[Keeper, Lease], object]]

@@ -7,9 +7,10 @@ import socket
 from pathlib import Path
 
 import pytest
-from conftest import INI, PORTS, assert_empty, run, until
+from conftest import INI, PORTS, Run, assert_empty, run, until
 
 from portkeeper import Keeper
+from pytest_portkeeper._pool import Pool, is_bindable
 
 
 def test_thousands_of_tests_write_a_handful_of_entries(pytester: pytest.Pytester, registry: Path) -> None:
@@ -183,9 +184,28 @@ def test_it(port, port_factory, port_keeper):
     assert_empty(registry)
 
 
-def test_a_socket_is_probed_as_a_server_would_bind_it(port: int) -> None:
-    from pytest_portkeeper._pool import is_bindable
+def pool_of(keeper: Keeper) -> Pool:
+    """A pool without a run of pytest around it."""
+    return Pool(keeper, "tests", PORTS, share=0, warn=pytest.fail)
 
+
+def test_a_port_that_cannot_be_given_back_keeps_no_other(path: Path, python: Run) -> None:
+    with Keeper(path) as keeper:
+        pool = pool_of(keeper)
+        first, *others = [pool.take(f"user {number}", "main") for number in range(3)]
+        # Each has a lease of its own, and somebody else sees to it that the first one's has no second entry.
+        program = """
+import sqlite3, sys
+sqlite3.connect(sys.argv[1]).execute(f"CREATE UNIQUE INDEX own ON port_history (port) WHERE port = {sys.argv[2]}")
+"""
+        python(program, path, first)
+        pool.close()
+        assert [row.number for row in keeper.list()] == [first]
+        entries = [(entry.port, entry.details["reason"]) for entry in keeper.history(action="released")]
+        assert sorted(entries) == sorted((number, "its lease was given back") for number in others)
+
+
+def test_a_socket_is_probed_as_a_server_would_bind_it(port: int) -> None:
     assert is_bindable(port)
     for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.2")):
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):

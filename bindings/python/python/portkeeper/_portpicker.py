@@ -6,6 +6,7 @@ import atexit
 import os
 import threading
 
+from portkeeper._leases import end
 from portkeeper._portkeeper import Keeper, Lease, Project
 
 _lock = threading.Lock()
@@ -65,15 +66,7 @@ def _open() -> Keeper:
 def _return_all() -> None:
     leases = [lease for lease in _leases.values() if isinstance(lease, Lease)]
     _leases.clear()
-    try:
-        for lease in leases:
-            lease.release()
-    except Exception:
-        # A busy registry is no reason to wait for each of them: a later sweep of any keeper gives them back.
-        pass
-    finally:
-        for lease in leases:
-            lease._leave()
+    end(leases)
 
 
 def _forget() -> None:

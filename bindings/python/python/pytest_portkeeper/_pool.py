@@ -135,22 +135,15 @@ class Pool:
                 self._rest(port)
 
     def close(self) -> None:
-        """Releases every port."""
+        """Releases every port. One that cannot be given back is no reason to fail a run."""
+        from portkeeper._leases import end
+
         if self._pid != os.getpid():
             return
         with self._lock:
             leases = list({id(port.lease): port.lease for port in self._all.values()}.values())
             self._begin()
-        try:
-            for lease in leases:
-                lease.release()
-        except Exception:
-            # A busy registry is no reason to fail a run, nor to wait for each of the leases: what is left ends
-            # with this process.
-            pass
-        finally:
-            for lease in leases:
-                lease._leave()
+        end(leases)
 
     def _next(self) -> Port:
         for _ in range(len(self._ready)):
