@@ -7,9 +7,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from conftest import INI, PORTS, Run, assert_empty, run, until
+from conftest import INI, PORTS, Run, assert_empty, busy, run, until
 
-from portkeeper import Keeper
+from portkeeper import DatabaseBusyError, Keeper
 from pytest_portkeeper._pool import Pool, is_bindable
 
 
@@ -203,6 +203,26 @@ sqlite3.connect(sys.argv[1]).execute(f"CREATE UNIQUE INDEX own ON port_history (
         assert [row.number for row in keeper.list()] == [first]
         entries = [(entry.port, entry.details["reason"]) for entry in keeper.history(action="released")]
         assert sorted(entries) == sorted((number, "its lease was given back") for number in others)
+
+
+def test_a_name_that_could_not_be_taken_back_is_so_the_next_time(path: Path) -> None:
+    with Keeper(path, busy_timeout=0.1) as keeper:
+        pool = pool_of(keeper)
+        ports = [pool.take(f"user {number}", "main") for number in range(4)]
+        for number in ports:
+            pool.give_back(number)
+        with busy(path), pytest.raises(DatabaseBusyError):
+            pool.take("nobody", "main")
+        # What somebody took over meanwhile is not asked for its name again, either.
+        for number in ports[1:3]:
+            keeper.release(number)
+            keeper.reserve(number, "somebody")
+        assert pool.take("next", "main") == ports[0]
+        roles = {row.number: row.role for row in keeper.list(project="tests")}
+        assert roles.keys() == {ports[0], ports[3]}
+        assert (roles[ports[0]] or "").startswith("next [")
+        assert roles[ports[3]] is None
+        assert pool.take("another", "main") == ports[3]
 
 
 def test_a_socket_is_probed_as_a_server_would_bind_it(port: int) -> None:

@@ -272,8 +272,6 @@ class Pool:
         for other in self._unnamed:
             if other is not port and other.role is not None:
                 roles.setdefault(id(other.lease), (other.lease, {}))[1][other.number] = None
-                other.role = None
-        self._unnamed.clear()
         roles.setdefault(id(port.lease), (port.lease, {}))[1][port.number] = role
         for lease, named in roles.values():
             try:
@@ -282,6 +280,10 @@ class Pool:
                 # Somebody released or took over a port of ours. The others are as good as before.
                 if not self._own(named, lease, port, role):
                     return False
+        # Not before: what failed is done the next time.
+        for other in self._unnamed:
+            other.role = None
+        self._unnamed.clear()
         port.role = role
         return True
 
@@ -296,7 +298,7 @@ class Pool:
                 is_mine = is_mine or number == wanted.number
             except (PortNotFoundError, PortReservedError, InvalidInputError):
                 port = self._all.pop(number)
-                for queue in (self._ready, self._cooling, self._occupied):
+                for queue in (self._ready, self._cooling, self._occupied, self._unnamed):
                     if port in queue:
                         queue.remove(port)
         return is_mine
