@@ -10,11 +10,15 @@ mod in_flight;
 mod support;
 
 use std::{
+    fs::File,
     io::{Read, Write},
     net::TcpListener,
     os::{fd::OwnedFd, unix::net::UnixStream},
     process::{Command, id},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -101,6 +105,35 @@ fn one_that_is_handed_over_has_an_owner_at_every_moment() {
 fn only(sockets: Vec<Socket>) -> Socket {
     let [socket] = sockets.try_into().unwrap();
     socket
+}
+
+/// Its process opens and closes lower descriptors all the time.
+#[test]
+fn one_that_stays_has_an_owner_whatever_its_process_opens() {
+    let files = |count| -> Vec<File> {
+        let file = |_| File::open("/dev/null").unwrap();
+        (0..count).map(file).collect()
+    };
+    let _below = files(60);
+    let numbers = files(8);
+    let (_socket, port) = listener();
+    drop(numbers);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    drop(files(4));
+                }
+            });
+        }
+        let looks = (0..LOOKS).map(|_| System.look(Wanted::Server(port), &Earlier::default()));
+        let unowned =
+            looks.filter(|look| only(look.as_ref().unwrap().sockets.clone()).pid().is_none());
+        let unowned = unowned.count();
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(unowned, 0, "of {LOOKS} looks");
+    });
 }
 
 /// For ten minutes nobody looks again for the owner of a socket that had none.

@@ -1,9 +1,5 @@
 //! The sockets that a process has open, by the links in `/proc/PID/fd`: 1 to 3 µs a descriptor.
 //!
-//! To list that folder takes the kernel as long as to read its links. A program is given the lowest number that
-//! is free, so that most tables have few gaps: where the kernel tells how many descriptors there are, the links
-//! 0, 1, 2 … are read until there were so many, and the folder is listed only for what lies beyond.
-//!
 //! A process whose main thread has ended has its descriptors in `/proc/PID/task/TID/fd` only.
 //! Descriptors that no table has, such as those in flight over a Unix socket or fixed in an `io_uring`,
 //! are not seen.
@@ -24,9 +20,6 @@ const FOLDER: OFlags = OFlags::RDONLY
 
 /// A folder that is only gone through.
 const PLACE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-
-/// So many gaps, and one more for every four descriptors, take less time than the list of the folder.
-const FEW_GAPS: usize = 8;
 
 /// The tables of descriptors of every process.
 #[derive(Debug)]
@@ -77,7 +70,7 @@ impl Tables {
         let main = match count {
             // The kernel's own processes are many, and have none.
             Some(0) => Ok(0),
-            _ => self.table(&format!("{pid}/fd"), count, &mut visit),
+            _ => self.table(&format!("{pid}/fd"), &mut visit),
         };
         // When the main thread has ended, its table is empty and root's, whoever's the process is.
         // The other threads share one table, so the first of them that can be read has it all.
@@ -96,7 +89,7 @@ impl Tables {
         let mut others = Ok(0);
         each_number(&folder, |task| {
             if task != pid && others == Ok(0) {
-                others = self.table(&format!("{tasks}/{task}/fd"), None, &mut visit);
+                others = self.table(&format!("{tasks}/{task}/fd"), &mut visit);
             }
         })?;
         match others {
@@ -121,57 +114,41 @@ impl Tables {
         }
     }
 
-    /// Visits the sockets of one table, which has `count` descriptors as far as that is known, and returns how many were
-    /// read.
+    /// Visits the sockets of one table and returns how many descriptors were read.
+    ///
+    /// The folder is listed in ascending order, so that no descriptor is missed that is open all the time. To read
+    /// the links 0, 1, 2 … until there were as many as the kernel counts would take a sixth less time, and miss the
+    /// last one when a lower number is opened meanwhile.
     fn table(
         &self,
         path: &str,
-        count: Option<usize>,
         visit: &mut impl FnMut(u64, u32) -> ControlFlow<()>,
     ) -> io::Result<usize> {
         let folder = openat(&self.proc, path, FOLDER, Mode::empty())?;
-        let mut read = 0;
-        let mut next = 0;
-        if let Some(count) = count {
-            let mut gaps = 0;
-            while read < count && gaps <= FEW_GAPS + read / 4 {
-                match link(&folder, DecInt::new(next).as_c_str()) {
-                    Ok(target) => {
-                        read += 1;
-                        if target.is_some_and(|inode| visit(inode, next).is_break()) {
-                            return Ok(read);
-                        }
-                    }
-                    Err(Errno::NOENT) => gaps += 1,
-                    Err(error) => return Err(error),
-                }
-                next += 1;
-            }
-            if read == count {
-                return Ok(read);
-            }
-        }
         let mut buffer = [MaybeUninit::uninit(); 8192];
         let mut entries = RawDir::new(&folder, &mut buffer);
+        let mut count = 0;
         while let Some(entry) = entries.next() {
             let entry = entry?;
             let name = entry.file_name();
-            let Some(fd) = number(name).filter(|fd| *fd >= next) else {
+            if name.to_bytes().starts_with(b".") {
                 continue;
-            };
+            }
+            count += 1;
             match link(&folder, name) {
-                Ok(target) => {
-                    read += 1;
-                    if target.is_some_and(|inode| visit(inode, fd).is_break()) {
+                Ok(Some(inode)) => {
+                    if let Some(fd) = number(name)
+                        && visit(inode, fd).is_break()
+                    {
                         break;
                     }
                 }
-                // Closed since the folder was read.
-                Err(Errno::NOENT) => {}
+                // No socket, or closed since the folder was read.
+                Ok(None) | Err(Errno::NOENT) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(read)
+        Ok(count)
     }
 }
 

@@ -210,7 +210,8 @@ impl Search<'_> {
         // Most servers have the same parent, a shell or a supervisor, which is read once.
         let mut sockets: HashMap<u32, HashMap<u64, Known>> = HashMap::new();
         while !children.is_empty() {
-            children.sort_unstable_by_key(|known| known.pid);
+            children.sort_unstable_by_key(|known| (known.pid, known.inode));
+            children.dedup_by_key(|known| (known.pid, known.inode));
             let mut parents = Vec::new();
             for of_one in children.chunk_by(|a, b| a.pid == b.pid) {
                 let Some(parent) = of_one.first().and_then(|known| parent(known.pid)) else {
@@ -277,8 +278,11 @@ fn from_both_ends(processes: &[u32]) -> Vec<u32> {
 /// How many processors this thread may use. What the standard library says takes a control group's share into
 /// account, for which it reads half a dozen files.
 fn processors() -> usize {
-    let count = rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count());
-    usize::try_from(count).unwrap_or(1)
+    match rustix::thread::sched_getaffinity(None) {
+        Ok(set) => usize::try_from(set.count()).unwrap_or(1),
+        // There are more than fit into its set.
+        Err(_) => thread::available_parallelism().map_or(1, usize::from),
+    }
 }
 
 fn parent(pid: u32) -> Option<u32> {

@@ -21,7 +21,8 @@ use crate::{
 /// The wanted sockets. Owners are looked for only where a socket can have one.
 pub(in crate::host) fn sockets(wanted: Wanted, effort: Effort<'_>) -> Result<Look> {
     let (mut entries, source) = read(wanted)?;
-    let mut found = attach(&mut entries, effort, &HashMap::new())?;
+    let found = attach(&mut entries, effort, &HashMap::new())?;
+    let (mut known, mut everything_was_seen) = (found.found, found.everything_was_seen);
     if entries.iter().any(is_orphan) {
         // To say that no process has a socket, or none that may be read, is to say that it still exists, and
         // that nobody was handed it while the processes were read. So look again at what is left, in the
@@ -29,16 +30,16 @@ pub(in crate::host) fn sockets(wanted: Wanted, effort: Effort<'_>) -> Result<Loo
         let still = still_there(wanted, &entries)?;
         entries.retain(|entry| !is_orphan(entry) || still.contains(&entry.socket.inode));
         let late = attach(&mut entries, effort, &found.read)?;
-        found.everything_was_seen = late.everything_was_seen;
-        found.found.extend(late.found);
+        everything_was_seen = late.everything_was_seen;
+        known.extend(late.found);
     }
-    let sockets = finish(entries, found.everything_was_seen, |pids| {
+    let sockets = finish(entries, everything_was_seen, |pids| {
         pids.iter().map(|&pid| (pid, name(pid))).collect()
     });
     Ok(Look {
         sockets,
         source,
-        holders: found.found,
+        holders: known,
     })
 }
 
