@@ -7,10 +7,10 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     host::{Earlier, Look, Wanted},
     keeper::{Journal, Keeper, sweep::settle},
-    model::{Details, Reservation, ScanReport, Socket, Status, StatusChange},
+    model::{Details, Owner, Reservation, ScanReport, Socket, Status, StatusChange},
     rules::{self, Transition},
     store::{
         Durability, Failure, history,
@@ -74,6 +74,10 @@ impl Keeper {
             source,
             holders,
         } = self.host.look(Wanted::Listeners, &earlier)?;
+        if let Some(socket) = listeners.iter().find(|socket| !is_sound(socket)) {
+            let reason = format!("the host tells of a socket that cannot be: {socket:?}");
+            return Err(Error::ScanFailed(reason));
+        }
         let leased = self.store.read_one(|db| Ok(ports::conditional(db)?))?;
         let ended = self.ended(&leased, Some(&listeners))?;
         let (scanned_at, changes) =
@@ -100,6 +104,11 @@ impl Keeper {
         self.store
             .read_one(|db| Ok(scans::earlier(db, port, since, self.host.user())?))
     }
+}
+
+/// Whether it is one that the tables have a place for. A [`Host`](crate::host::Host) may be anybody's.
+fn is_sound(socket: &Socket) -> bool {
+    socket.port != 0 && (socket.owner == Owner::Known) != socket.processes.is_empty()
 }
 
 /// Brings every claim into the state that the listeners show, except for those with a history entry
@@ -163,4 +172,40 @@ fn details(transition: &Transition<'_>) -> Details {
         details.insert("processName".to_owned(), json!(process.name));
     }
     details
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::is_sound;
+    use crate::model::{Owner, Process, Protocol, Socket, SocketState};
+
+    #[test]
+    fn a_host_may_not_tell_of_what_cannot_be() {
+        let process = Process {
+            pid: 7,
+            name: "node".to_owned(),
+        };
+        for (port, owner, processes, sound) in [
+            (80, Owner::Known, vec![process.clone()], true),
+            (80, Owner::Denied, vec![], true),
+            (80, Owner::Known, vec![], false),
+            (80, Owner::OtherNamespace, vec![process.clone()], false),
+            (0, Owner::Known, vec![process], false),
+        ] {
+            let socket = Socket {
+                port,
+                protocol: Protocol::Tcp,
+                address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                state: SocketState::Listen,
+                remote: None,
+                owner,
+                processes,
+                uid: None,
+                inode: 1,
+            };
+            assert_eq!(is_sound(&socket), sound, "{socket:?}");
+        }
+    }
 }
