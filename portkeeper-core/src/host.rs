@@ -44,15 +44,6 @@ pub trait Host: fmt::Debug + Send + Sync {
     /// not see a TCP socket that sets it too and does not listen: ask for [`Wanted::Bound`].
     fn probe(&self, port: u16) -> Result<Probe>;
 
-    /// Whether no UDP socket has `port`, as far as an attempt to bind it can tell: the cheapest way to know. A
-    /// host that does not try says no.
-    ///
-    /// The attempt lasts microseconds, in which another program's to bind it for UDP is refused.
-    fn is_free_for_udp(&self, port: u16) -> bool {
-        let _ = port;
-        false
-    }
-
     /// The sockets that are asked for, with their owners, by port, protocol and address.
     fn sockets(&self, wanted: Wanted) -> Result<Vec<Socket>>;
 
@@ -119,8 +110,6 @@ pub enum Wanted {
     Listeners,
     /// The same, on this port alone.
     Server(u16),
-    /// Every TCP listener on this port: for a port that no UDP socket has.
-    TcpServer(u16),
     /// Every socket that listens or is connected, or was, and whose local port is this one.
     Port(u16),
     /// The TCP sockets on this port that are bound and neither listen nor are connected: held ports

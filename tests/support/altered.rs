@@ -97,10 +97,6 @@ impl Host for Altered {
         System.probe(port)
     }
 
-    fn is_free_for_udp(&self, port: u16) -> bool {
-        System.is_free_for_udp(port)
-    }
-
     fn look(&self, wanted: Wanted, earlier: &Earlier) -> Result<Look> {
         self.told.lock().unwrap().push(earlier.holders.clone());
         System.look(wanted, earlier)

@@ -224,7 +224,6 @@ impl Host for FakeHost {
         let is_wanted = |socket: &Socket| match wanted {
             Wanted::Listeners => socket.is_listener(),
             Wanted::Server(port) => socket.port == port && socket.is_listener(),
-            Wanted::TcpServer(port) => socket.port == port && socket.state == SocketState::Listen,
             Wanted::Port(port) => socket.port == port,
             Wanted::Bound(_) => false,
         };

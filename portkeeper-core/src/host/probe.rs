@@ -40,8 +40,8 @@ const NARROWER: [IpAddr; 3] = [
     IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
 ];
 
-/// How long to wait for another probe to end. It lasts a few microseconds; but where all cores are busy it
-/// may be interrupted in the middle, for a few thousand.
+/// Microseconds to wait for another probe to end. It lasts a few; but where all cores are busy it may
+/// be interrupted in the middle, for a few thousand.
 const PAUSES: [u64; 7] = [0, 10, 50, 200, 400, 800, 1600];
 
 pub(super) fn probe(port: u16) -> Result<Probe> {
@@ -49,17 +49,12 @@ pub(super) fn probe(port: u16) -> Result<Probe> {
         return Err(Error::PortInvalid(0));
     }
     for protocol in [Protocol::Tcp, Protocol::Udp] {
-        match bind_anywhere(protocol, port, &PAUSES) {
+        match bind_anywhere(protocol, port) {
             Ok(()) => {}
             Err(error) => return refusal(port, protocol, &error),
         }
     }
     Ok(Probe::Free)
-}
-
-/// Whether a UDP socket could be bound on every address: then nobody has one on any.
-pub(super) fn is_free_for_udp(port: u16) -> bool {
-    port != 0 && bind_anywhere(Protocol::Udp, port, &[]).is_ok()
 }
 
 fn refusal(port: u16, protocol: Protocol, error: &io::Error) -> Result<Probe> {
@@ -75,11 +70,10 @@ fn refusal(port: u16, protocol: Protocol, error: &io::Error) -> Result<Probe> {
     }
 }
 
-/// `pauses` are the times, in microseconds, after which a refused UDP socket is tried again.
-fn bind_anywhere(protocol: Protocol, port: u16, pauses: &[u64]) -> io::Result<()> {
-    on_any_address(|address| bind(protocol, address, port, pauses))?;
+fn bind_anywhere(protocol: Protocol, port: u16) -> io::Result<()> {
+    on_any_address(|address| bind(protocol, address, port))?;
     for address in NARROWER {
-        match bind(protocol, address, port, pauses) {
+        match bind(protocol, address, port) {
             Err(error) if is_missing_address(&error) => {}
             other => other?,
         }
@@ -87,16 +81,16 @@ fn bind_anywhere(protocol: Protocol, port: u16, pauses: &[u64]) -> io::Result<()
     Ok(())
 }
 
-fn bind(protocol: Protocol, address: IpAddr, port: u16, pauses: &[u64]) -> io::Result<()> {
+fn bind(protocol: Protocol, address: IpAddr, port: u16) -> io::Result<()> {
     let socket = unbound(protocol, address)?;
     let address = SocketAddr::new(address, port).into();
     match protocol {
         Protocol::Tcp => socket.bind(&address),
         Protocol::Udp => {
-            for pause in pauses {
+            for pause in PAUSES {
                 match socket.bind(&address) {
                     Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                        thread::sleep(Duration::from_micros(*pause));
+                        thread::sleep(Duration::from_micros(pause));
                     }
                     other => return other,
                 }

@@ -43,10 +43,6 @@ impl Host for System {
         probe::probe(port)
     }
 
-    fn is_free_for_udp(&self, port: u16) -> bool {
-        probe::is_free_for_udp(port)
-    }
-
     fn sockets(&self, wanted: Wanted) -> Result<Vec<Socket>> {
         platform::sockets(wanted)
     }

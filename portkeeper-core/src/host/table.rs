@@ -64,7 +64,6 @@ fn entry(info: SocketInfo, wanted: Wanted) -> Option<Entry> {
         Wanted::Server(wanted) => {
             port == wanted && matches!(state, SocketState::Listen | SocketState::Bound)
         }
-        Wanted::TcpServer(wanted) => port == wanted && state == SocketState::Listen,
         Wanted::Port(wanted) => port == wanted,
         // No platform but Linux lists them.
         Wanted::Bound(_) => false,

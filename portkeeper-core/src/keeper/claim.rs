@@ -23,10 +23,10 @@ impl Keeper {
     /// The registry's row costs one read, and a free port two bind probes of a few microseconds;
     /// the sockets of the machine are read only when something has the port, and its process is looked for
     /// first where the last scan, or the last check of this keeper, found it. Nothing is written,
-    /// and a TCP server that sets `SO_REUSEADDR` and starts at the same moment is not disturbed; one that
-    /// binds the port for UDP within those microseconds is refused. The price is that a foreign TCP socket
-    /// which sets the option too, and is bound without listening, is not seen: the port is as free for a
-    /// server as it would be beside a hold.
+    /// and a TCP server that sets `SO_REUSEADDR` and starts at the same moment is not disturbed; on a port
+    /// that is free for TCP, one that binds it for UDP within those microseconds is refused. The price is that
+    /// a foreign TCP socket which sets the option too, and is bound without listening, is not seen: the port
+    /// is as free for a server as it would be beside a hold.
     ///
     /// ```
     /// # let keeper = portkeeper_core::Keeper::in_memory()?;
@@ -240,12 +240,11 @@ impl Keeper {
         let mut sockets = Vec::new();
         if probe != Probe::Free {
             // A server is the likeliest, and the cheapest to find; with one, nothing else matters.
-            let server = if self.host.is_free_for_udp(port) {
-                Wanted::TcpServer(port)
-            } else {
-                Wanted::Server(port)
-            };
-            for wanted in [server, Wanted::Port(port), Wanted::Bound(port)] {
+            for wanted in [
+                Wanted::Server(port),
+                Wanted::Port(port),
+                Wanted::Bound(port),
+            ] {
                 sockets = list(wanted)?;
                 if !sockets.is_empty() {
                     break;

@@ -55,7 +55,6 @@ pub(super) fn requests(wanted: Wanted) -> impl Iterator<Item = Request> {
     let (tcp, udp, port) = match wanted {
         Wanted::Listeners => (1 << TCP_LISTEN, udp.0, 0),
         Wanted::Server(port) => (1 << TCP_LISTEN, udp.0, port),
-        Wanted::TcpServer(port) => (1 << TCP_LISTEN, 0, port),
         Wanted::Port(port) => (EVERY_CONNECTION, udp.0 | udp.1, port),
         Wanted::Bound(port) => (1 << BOUND_INACTIVE, 0, port),
     };
@@ -288,11 +287,9 @@ mod tests {
         for (wanted, lengths) in [
             (Wanted::Listeners, &[76, 72, 72][..]),
             (Wanted::Server(80), &[76, 72, 72]),
-            (Wanted::TcpServer(80), &[76]),
             (Wanted::Port(80), &[76, 72, 72]),
             (Wanted::Bound(80), &[76]),
             (Wanted::Server(0), &[]),
-            (Wanted::TcpServer(0), &[]),
             (Wanted::Port(0), &[]),
             (Wanted::Bound(0), &[]),
         ] {

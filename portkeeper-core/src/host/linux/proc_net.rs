@@ -93,7 +93,6 @@ fn entry(
     let is_wanted = match wanted {
         Wanted::Listeners => socket.is_listener(),
         Wanted::Server(wanted) => port == wanted && socket.is_listener(),
-        Wanted::TcpServer(wanted) => port == wanted && socket.state == SocketState::Listen,
         Wanted::Port(wanted) => port == wanted,
         // They are not in these tables.
         Wanted::Bound(_) => false,
