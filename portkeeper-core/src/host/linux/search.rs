@@ -170,7 +170,8 @@ impl Search<'_> {
                 self.read(*pid);
             }
         };
-        let much = processes.len().max(self.wanted.len());
+        let unread = processes.len().saturating_sub(self.read.len());
+        let much = unread.max(self.wanted.len());
         if much < WORTH_A_THREAD || self.is_over() {
             return work();
         }
