@@ -27,6 +27,8 @@ use crate::{
 /// threads may read it at once. The texts of a result live as long as the result.
 pub struct pk_result {
     rows: Vec<Value>,
+    /// Whether they are a list, and not one record or none.
+    is_list: bool,
     json: OnceLock<CString>,
     /// What was asked for as text, by the address of the value, which never moves.
     texts: Mutex<HashMap<usize, CString>>,
@@ -52,18 +54,15 @@ impl pk_result {
     }
 
     pub(crate) fn new(value: Value) -> Self {
-        // Whether one row was a list or a record is known here only.
-        let (rows, json) = match value {
-            Value::Array(rows) => (rows, OnceLock::new()),
-            Value::Null => (Vec::new(), OnceLock::from(c"null".to_owned())),
-            record => {
-                let json = c_string(&record.to_string());
-                (vec![record], OnceLock::from(json))
-            }
+        let (rows, is_list) = match value {
+            Value::Array(rows) => (rows, true),
+            Value::Null => (Vec::new(), false),
+            record => (vec![record], false),
         };
         Self {
             rows,
-            json,
+            is_list,
+            json: OnceLock::new(),
             texts: Mutex::default(),
         }
     }
@@ -197,11 +196,15 @@ pub extern "C" fn pk_result_json(result: Option<&pk_result>) -> *const c_char {
         let Some(result) = result else {
             return c"null".as_ptr();
         };
-        let rows = || {
+        let json = || {
             let rows: Vec<String> = result.rows.iter().map(Value::to_string).collect();
-            c_string(&format!("[{}]", rows.join(",")))
+            c_string(&match (result.is_list, rows.as_slice()) {
+                (false, []) => "null".to_owned(),
+                (false, [record]) => record.clone(),
+                _ => format!("[{}]", rows.join(",")),
+            })
         };
-        result.json.get_or_init(rows).as_ptr()
+        result.json.get_or_init(json).as_ptr()
     })
 }
 
