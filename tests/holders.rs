@@ -113,7 +113,7 @@ fn check_and_reserve_see_every_kind_of_holder() {
     }
 }
 
-/// Where no UDP socket has the port, only TCP's are listed.
+/// One on the same address, and one on another.
 #[test]
 fn a_udp_server_beside_a_tcp_server_is_seen() {
     let keeper = Keeper::in_memory().unwrap();

@@ -136,6 +136,29 @@ fn one_that_stays_has_an_owner_whatever_its_process_opens() {
     });
 }
 
+/// Then the kernel is asked for its port alone, to see that it is still there.
+#[test]
+fn one_that_nobody_has_stays_in_a_long_list() {
+    let listed = |port| {
+        let look = System.look(Wanted::Listeners, &Earlier::default());
+        let sockets = look.unwrap().sockets;
+        sockets.into_iter().find(|socket| socket.port == port)
+    };
+    let (socket, port) = listener();
+    let (sender, _receiver) = UnixStream::pair().unwrap();
+    send(&sender, &socket);
+    drop(socket);
+    let every = System.sockets(Wanted::Listeners).unwrap();
+    let unowned = every.iter().filter(|socket| socket.pid().is_none());
+    let _others: Vec<_> = (0..80 * (unowned.count() + 2))
+        .map(|_| listener())
+        .collect();
+    // Whoever is just being started by a parallel test has a copy of every descriptor, for a moment.
+    eventually("a look finds nobody", || {
+        listed(port).expect("the socket is listed").pid().is_none()
+    });
+}
+
 /// For ten minutes nobody looks again for the owner of a socket that had none.
 #[test]
 fn one_that_had_no_owner_is_looked_for_again_after_a_while() {

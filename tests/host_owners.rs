@@ -101,7 +101,7 @@ fn the_socket_of_a_process_whose_main_thread_has_ended_is_found() {
     assert_eq!(pids(&socket), [child.pid()]);
 }
 
-/// Descriptors are read by their numbers until there are too many gaps, and the rest is listed.
+/// Whatever gaps are below it.
 #[test]
 fn a_socket_is_found_at_every_descriptor() {
     // For each argument `FD/STEP` a process that has its socket there, and others at every so many numbers below.

@@ -25,7 +25,8 @@ use crate::{
     model::Owner,
 };
 
-/// A new server is mostly among so many of the newest processes, which are read before threads start.
+/// A new server is mostly among so many of the newest processes, which are read before threads start, unless there
+/// are many sockets to find.
 const NEWEST: usize = 16;
 /// Below this number of processes to read, and of sockets to find, a thread takes longer to start than to find them.
 const WORTH_A_THREAD: usize = 64;

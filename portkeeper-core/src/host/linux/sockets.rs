@@ -27,7 +27,7 @@ pub(in crate::host) fn sockets(wanted: Wanted, effort: Effort<'_>) -> Result<Loo
         // To say that no process has a socket, or none that may be read, is to say that it still exists, and
         // that nobody was handed it while the processes were read. So look again at what is left, in the
         // processes that are new or have more or fewer descriptors than before.
-        let still = still_there(wanted, &entries)?;
+        let still = still_there(wanted, source, &entries)?;
         entries.retain(|entry| !is_orphan(entry) || still.contains(&entry.socket.inode));
         let late = attach(&mut entries, effort, &found.read)?;
         everything_was_seen = late.everything_was_seen;
@@ -44,7 +44,7 @@ pub(in crate::host) fn sockets(wanted: Wanted, effort: Effort<'_>) -> Result<Loo
 }
 
 /// The inodes of the wanted sockets, those without an owner at least.
-fn still_there(wanted: Wanted, entries: &[Entry]) -> Result<HashSet<u64>> {
+fn still_there(wanted: Wanted, source: Source, entries: &[Entry]) -> Result<HashSet<u64>> {
     let orphans = entries.iter().filter(|entry| is_orphan(entry));
     let ports: BTreeSet<u16> = orphans.map(|entry| entry.socket.port).collect();
     let mut still = HashSet::new();
@@ -53,8 +53,9 @@ fn still_there(wanted: Wanted, entries: &[Entry]) -> Result<HashSet<u64>> {
         still.extend(again.iter().map(|entry| entry.socket.inode));
         Ok(())
     };
-    // The kernel takes as long to tell of eighty sockets as to look for a port's.
-    if wanted == Wanted::Listeners && entries.len() > 80 * ports.len() {
+    // The kernel takes as long to tell of eighty sockets as to look for a port's; its text has all of them anyway.
+    let is_cheaper = source == Source::SockDiag && entries.len() > 80 * ports.len();
+    if wanted == Wanted::Listeners && is_cheaper {
         ports
             .into_iter()
             .try_for_each(|port| ask(Wanted::Server(port)))?;
