@@ -33,8 +33,7 @@ const SOCKETS: Table<12> = Table {
     order: "port, position",
 };
 
-/// So many rows are written by one statement: a third of the time that a statement for each takes, which
-/// opens every index anew, and builds the lists of the constraints.
+/// So many rows are written by one statement, which opens every index once and not for each of them.
 const BATCH: usize = 32;
 
 /// A socket with one of its processes, or with none where it has none.
