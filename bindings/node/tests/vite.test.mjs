@@ -38,7 +38,7 @@ for (const version of [7, 8]) {
     for (const server of first) await server.stop('SIGTERM')
     const again = await start()
     assert.deepEqual(again.map((server) => server.port), first.map((server) => server.port))
-    for (const server of again) assert.doesNotMatch(server.output, /portkeeper/)
+    for (const server of again) assert.doesNotMatch(server.output, /\[portkeeper\]/)
   })
 
   test(`Vite ${version}: two servers of one checkout at once have two ports`, async (t) => {
@@ -71,7 +71,7 @@ for (const version of [7, 8]) {
       await becomes(keeper, before.port, 'reserved')
       const back = await vite(t, app, [], env)
       assert.equal(back.port, before.port)
-      assert.doesNotMatch(back.output, /portkeeper/)
+      assert.doesNotMatch(back.output, /\[portkeeper\]/)
       await back.stop('SIGTERM')
     }
   })
@@ -123,7 +123,7 @@ for (const version of [7, 8]) {
       return row?.status === 'in-use' && row
     })
     assert.deepEqual([row.projectName, row.pid], ['vite-app', server.pid])
-    assert.doesNotMatch(server.output, /portkeeper/)
+    assert.doesNotMatch(server.output, /\[portkeeper\]/)
     await server.stop('SIGKILL')
     await becomes(keeper, free, 'reserved')
     await keeper.scan()
@@ -188,7 +188,7 @@ for (const version of [7, 8]) {
     assert.equal(ports.web, server.port)
     const client = await (await fetch(`http://localhost:${server.port}/@vite/client`)).text()
     assert.ok(client.includes(`const hmrPort = ${ports['web-hmr']};`), 'the page connects there')
-    assert.doesNotMatch(server.output, /deprecated|portkeeper/)
+    assert.doesNotMatch(server.output, /deprecated|\[portkeeper\]/)
     await server.stop('SIGTERM')
     assert.deepEqual((await keeper.list()).map((claim) => claim.status), ['reserved', 'reserved'])
 
@@ -215,7 +215,7 @@ for (const version of [7, 8]) {
     assert.equal((await keeper.list()).length, 2)
     await server.stop('SIGTERM')
     assert.deepEqual((await keeper.list()).map((claim) => claim.status), ['reserved', 'reserved'])
-    assert.doesNotMatch(server.output, /portkeeper/)
+    assert.doesNotMatch(server.output, /\[portkeeper\]/)
   })
 
   test(`Vite ${version}: in middleware mode HMR alone has a port`, async (t) => {

@@ -81,6 +81,7 @@ fn dump(
 #[cfg(test)]
 mod tests {
     use std::{
+        collections::BTreeSet,
         net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket},
         os::unix::net::UnixDatagram,
     };
@@ -129,12 +130,18 @@ mod tests {
             client6.local_addr(),
             mapped.local_addr(),
         ];
-        for address in addresses {
-            let wanted = Wanted::Port(address.unwrap().port());
+        let ports = addresses.map(|address| address.unwrap().port());
+        for port in ports {
+            let wanted = Wanted::Port(port);
+            // A port of a connection may be one of strangers' connections, too, and who reads the table in many
+            // pieces is told of some sockets more than once.
             let list = |entries: Vec<crate::host::sockets::Entry>| {
-                let mut facts: Vec<_> = entries.iter().map(|entry| facts(&entry.socket)).collect();
-                facts.sort();
-                facts
+                let sockets = entries.iter().map(|entry| &entry.socket);
+                let ours = sockets.filter(|socket| {
+                    let other = socket.remote.map(|remote| remote.port());
+                    other.is_none_or(|port| ports.contains(&port))
+                });
+                ours.map(facts).collect::<BTreeSet<_>>()
             };
             let ours = list(read(wanted).unwrap());
             let theirs = table::read(wanted, netstat2::iterate_sockets_info_without_pids).unwrap();
