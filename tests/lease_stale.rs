@@ -126,3 +126,26 @@ fn a_sweep_sees_a_server_that_has_just_started() {
     let row = keeper.get(port).unwrap().unwrap();
     assert_eq!(row.pid, Some(std::process::id()));
 }
+
+/// The right to a role's port that is given back, with the server closed, by whom a look saw listening.
+#[test]
+fn a_stale_look_leaves_what_was_given_back_alone() {
+    let (_folder, path) = registry();
+    let host = Arc::new(Altered::default());
+    let slow = Options::new().path(&path).host(host.clone()).open();
+    let (slow, quick) = (slow.unwrap(), Keeper::open_at(&path).unwrap());
+    let role = || request(13_970..=13_979).role("web");
+    let port = quick.request(role()).unwrap()[0].number;
+    let lease = quick.lease(role()).unwrap();
+    assert_eq!(lease.port(), port);
+    let server = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    host.after_look(move || {
+        drop(server);
+        lease.release().unwrap();
+    });
+    let report = slow.scan().unwrap();
+    assert!(report.listeners.iter().any(|socket| socket.port == port));
+    assert_eq!(report.changes, []);
+    assert_eq!(status(&quick, port), Status::Reserved);
+    check_story(&quick, port, &[GRANTED]);
+}

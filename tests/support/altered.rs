@@ -27,6 +27,7 @@ pub struct Altered {
     lied_about: Mutex<Option<HashSet<u16>>>,
     at_fate: Mutex<Option<Hook>>,
     at_now: Mutex<Option<Hook>>,
+    after_look: Mutex<Option<Hook>>,
     told: Mutex<Vec<Vec<Known>>>,
 }
 
@@ -38,6 +39,7 @@ impl Default for Altered {
             lied_about: Mutex::default(),
             at_fate: Mutex::default(),
             at_now: Mutex::default(),
+            after_look: Mutex::default(),
             told: Mutex::default(),
         }
     }
@@ -61,6 +63,11 @@ impl Altered {
     /// Happens the next time that somebody asks what time it is; the answer is the time before.
     pub fn at_now(&self, hook: impl FnOnce() + Send + 'static) {
         *self.at_now.lock().unwrap() = Some(Box::new(hook));
+    }
+
+    /// Happens when the next look is over, and before anybody is told what it saw.
+    pub fn after_look(&self, hook: impl FnOnce() + Send + 'static) {
+        *self.after_look.lock().unwrap() = Some(Box::new(hook));
     }
 
     /// What the looks since the last time were told.
@@ -99,7 +106,11 @@ impl Host for Altered {
 
     fn look(&self, wanted: Wanted, earlier: &Earlier) -> Result<Look> {
         self.told.lock().unwrap().push(earlier.holders.clone());
-        System.look(wanted, earlier)
+        let look = System.look(wanted, earlier);
+        if let Some(hook) = take(&self.after_look) {
+            hook();
+        }
+        look
     }
 
     fn sockets(&self, wanted: Wanted) -> Result<Vec<Socket>> {

@@ -1,6 +1,6 @@
 //! The machine's listeners, and what they say of the claims.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::TimeDelta;
 use rusqlite::Connection;
@@ -9,7 +9,10 @@ use serde_json::json;
 use crate::{
     error::{Error, Result},
     host::{Earlier, Look, Wanted},
-    keeper::{Journal, Keeper, sweep::settle},
+    keeper::{
+        Journal, Keeper,
+        sweep::{Ended, settle},
+    },
     model::{Details, Owner, Reservation, ScanReport, Socket, Status, StatusChange},
     rules::{self, Transition},
     store::{
@@ -67,7 +70,9 @@ impl Keeper {
     /// # Ok::<(), portkeeper_core::Error>(())
     /// ```
     pub fn scan(&self) -> Result<ScanReport> {
-        let before = self.store.read_one(|db| Ok(history::newest(db)?))?;
+        let (newest, leased) = self
+            .store
+            .read_one(|db| Ok((history::newest(db)?, ports::conditional(db)?)))?;
         let earlier = self.earlier(None)?;
         let Look {
             sockets: listeners,
@@ -78,15 +83,15 @@ impl Keeper {
             let reason = format!("the host tells of a socket that cannot be: {socket:?}");
             return Err(Error::ScanFailed(reason));
         }
-        let leased = self.store.read_one(|db| Ok(ports::conditional(db)?))?;
         let ended = self.ended(&leased, Some(&listeners))?;
+        let before = Before::new(newest, leased, &ended);
         let (scanned_at, changes) =
             self.store
                 .write(self.durability(Durability::Normal), |tx| {
                     let journal = Journal::new(self);
                     scans::replace(tx, &listeners, &holders, (journal.now, self.host.user()))?;
                     let mut changes = settle(tx, &journal, &ended)?;
-                    changes.extend(follow(tx, &journal, &listeners, before)?);
+                    changes.extend(follow(tx, &journal, &listeners, &before)?);
                     changes.sort_unstable_by_key(|change| change.port);
                     Ok((journal.now, changes))
                 })?;
@@ -111,17 +116,47 @@ fn is_sound(socket: &Socket) -> bool {
     socket.port != 0 && (socket.owner == Owner::Known) != socket.processes.is_empty()
 }
 
-/// Brings every claim into the state that the listeners show, except for those with a history entry
-/// newer than `before`.
+/// The registry before a look at the machine.
+struct Before {
+    /// The newest entry of the history.
+    newest: i64,
+    /// The leases, by port, except for those that this scan ends.
+    leases: HashMap<u16, String>,
+}
+
+impl Before {
+    fn new(newest: i64, rows: Vec<Reservation>, ended: &[Ended]) -> Self {
+        let ended: HashSet<u16> = ended.iter().map(|end| end.port).collect();
+        let leases = rows
+            .into_iter()
+            .filter(|row| !ended.contains(&row.number))
+            .filter_map(|row| Some((row.number, row.lease?.id)))
+            .collect();
+        Self { newest, leases }
+    }
+
+    /// Whether the claim's lease has gone to somebody else since, or to nobody. Not every change of a lease
+    /// has an entry in the history.
+    fn had_other_lease(&self, claim: &Reservation) -> bool {
+        let id = claim.lease.as_ref().map(|lease| &lease.id);
+        self.leases
+            .get(&claim.number)
+            .is_some_and(|before| Some(before) != id)
+    }
+}
+
+/// Brings every claim into the state that the listeners show, except for those that changed since the look.
 fn follow(
     db: &Connection,
     journal: &Journal,
     listeners: &[Socket],
-    before: i64,
+    before: &Before,
 ) -> Result<Vec<StatusChange>, Failure> {
-    let newer: HashSet<u16> = history::changed_since(db, before)?.into_iter().collect();
+    let newer: HashSet<u16> = history::changed_since(db, before.newest)?
+        .into_iter()
+        .collect();
     let mut claims = ports::list(db, &Listed::default())?;
-    claims.retain(|claim| !newer.contains(&claim.number));
+    claims.retain(|claim| !newer.contains(&claim.number) && !before.had_other_lease(claim));
 
     let listening: HashSet<u16> = listeners.iter().map(|socket| socket.port).collect();
     for claim in claims
