@@ -3,6 +3,8 @@
 
 #[path = "support/numbered.rs"]
 mod numbered;
+#[path = "support/size.rs"]
+mod size;
 mod support;
 
 use std::{
@@ -16,6 +18,7 @@ use portkeeper_core::{
     Durability, ErrorKind, Filter, HistoryEntry, HistoryQuery, Keeper, Options, Reservation,
     ReserveRequest, Watch,
 };
+use size::size;
 use support::{child, child_argument};
 
 const PORTS: std::ops::Range<u16> = 18_200..18_240;
@@ -202,7 +205,7 @@ fn writes() {
 fn without_log_and_index_of_a_killed_writer_nothing_wrong_is_said_in_silence() {
     let folder = tempfile::tempdir().unwrap();
     let (mut earlier, mut noticed) = (0, 0);
-    for round in 0..12 {
+    for round in 0..size(4, 12) {
         let path = folder.path().join(format!("{round}.db"));
         let mut writer = Writer::start("writes", &path, 1);
         writer.wait_for(300 + fastrand::u64(..200));
@@ -246,6 +249,7 @@ fn opens_and_waits() {
 #[test]
 fn a_first_open_that_is_killed_leaves_nothing_in_the_way() {
     let folder = tempfile::tempdir().unwrap();
+    let rounds = size(20_u64, 60);
     let mut left = 0;
     let strangers = [
         "notes.tmp",
@@ -264,12 +268,12 @@ fn a_first_open_that_is_killed_leaves_nothing_in_the_way() {
         let keeper = Keeper::open_at(path).unwrap();
         assert_eq!(keeper.verify(Watch::none()).unwrap(), []);
     };
-    for round in 0..60_u64 {
+    for round in 0..rounds {
         let path = folder.path().join("database.db");
         let argument = path.display().to_string();
         let mut process = child("opens_and_waits", &argument).spawn().unwrap();
         // When it is killed is the point of the test: it waits for nothing.
-        std::thread::sleep(Duration::from_micros(1_000 + 250 * round));
+        std::thread::sleep(Duration::from_micros(1_000 + 15_000 * round / rounds));
         process.kill().unwrap();
         process.wait().unwrap();
         left += usize::from(path.exists());
@@ -279,7 +283,7 @@ fn a_first_open_that_is_killed_leaves_nothing_in_the_way() {
         }
     }
     println!(
-        "{left} of 60 had made the file, {} temporary ones are left",
+        "{left} of {rounds} had made the file, {} temporary ones are left",
         names().len() - 3
     );
     // One of a process that lives, and one that was left long ago.

@@ -2,6 +2,8 @@
 
 #[path = "support/registry.rs"]
 mod registry;
+#[path = "support/size.rs"]
+mod size;
 #[path = "support/skipped.rs"]
 mod skipped;
 mod support;
@@ -12,6 +14,7 @@ use portkeeper_core::{
     ErrorKind, ExportRequest, Filter, ImportRequest, Keeper, PruneRequest, ReserveRequest, Watch,
 };
 use registry::{Registry, content, raw, reserve};
+use size::size;
 use skipped::skipped;
 use support::{child, child_argument};
 
@@ -115,6 +118,9 @@ fn fill(folder: &Path) {
     );
 }
 
+/// By how many bytes the room on a disk grows.
+const STEP: fn() -> u64 = || size(100, 20) * 1024;
+
 /// Takes what is left of the disk but for so many bytes.
 fn leave(folder: &Path, bytes: u64) {
     let ballast = folder.join("ballast");
@@ -167,7 +173,7 @@ fn fails_whole_until_there_is_room(folder: &Path, changes: bool, operation: Oper
         names
     };
     let (before, mut failures) = (content(keeper.path()), 0);
-    for room in (0..).map(|step| step * 20 * 1024) {
+    for room in (0..).map(|step| step * STEP()) {
         leave(folder, room);
         let names = files();
         let outcome = operation(&registry, &backup);
@@ -278,7 +284,7 @@ fn a_prune_removes_the_oldest_or_nothing() {
         let keeper = &registry.keeper;
         let before = content(keeper.path());
         let mut failures = 0;
-        for room in (0..).map(|step| step * 20 * 1024) {
+        for room in (0..).map(|step| step * STEP()) {
             leave(folder, room);
             let outcome = keeper.prune(PruneRequest::new(), Watch::none());
             let now = content(keeper.path());

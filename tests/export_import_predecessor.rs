@@ -1,5 +1,7 @@
 //! The predecessor's database is imported whole, and is not touched.
 
+#[path = "support/size.rs"]
+mod size;
 #[path = "support/transfer.rs"]
 mod transfer;
 
@@ -12,6 +14,7 @@ use std::{
 };
 
 use portkeeper_core::{ErrorKind, ImportMode, ImportRequest, Status};
+use size::size;
 use tempfile::TempDir;
 use transfer::{claims, contents, import, keeper, reserve};
 
@@ -289,7 +292,9 @@ fn bad_rows_are_refused_by_their_port() {
     self::refused(&tag("3000, ''"), "port 3000: tag \"\"");
     self::refused(&tag("3000, NULL"), "port 3000: a tag is NULL");
     self::refused(&tag("'x', 't'"), "port number \"x\" is not an integer");
-    let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)";
+    let rows = size(20_000, 1_000_000);
+    let many =
+        format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})");
     self::refused(
         &format!("{TABLES} {ROWS} INSERT INTO tags {many} SELECT 3000, 't' || i FROM n;"),
         "port 3000: tags \"(101 of them)\" are more than 100",

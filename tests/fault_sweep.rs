@@ -235,7 +235,7 @@ fn is_unknown(error: &Error) -> bool {
 #[test]
 fn every_system_call_fails_once() {
     let stride: usize =
-        std::env::var("PORTKEEPER_FAULT_STRIDE").map_or(31, |text| text.parse().unwrap());
+        std::env::var("PORTKEEPER_FAULT_STRIDE").map_or(97, |text| text.parse().unwrap());
     // Before the engine's own replacements, so that those are in what is swept.
     syscalls::install();
     let prepared = Prepared::new();

@@ -6,6 +6,8 @@
 mod altered;
 #[path = "support/in_flight.rs"]
 mod in_flight;
+#[path = "support/size.rs"]
+mod size;
 #[path = "support/host.rs"]
 mod support;
 
@@ -29,10 +31,10 @@ use portkeeper_core::{
     Options, Owner, Socket,
     host::{Earlier, Host, System, Wanted},
 };
+use size::size;
 use support::{Running, V4, eventually};
 
-/// After so many sockets that were handed over amid a look, or so many looks.
-const ENOUGH: usize = 20;
+/// The most looks.
 const LOOKS: usize = 200;
 
 /// Processes that take long to read. They are older than the one that takes the sockets, and newer than this one,
@@ -75,7 +77,7 @@ fn one_that_is_handed_over_has_an_owner_at_every_moment() {
     let mut longest = Duration::ZERO;
     let mut amid = 0;
     let mut looks = 0;
-    while amid < ENOUGH && looks < LOOKS {
+    while amid < size(5, 20) && looks < LOOKS {
         looks += 1;
         let (socket, port) = listener();
         let wait = longest.mul_f64(fastrand::f64());

@@ -9,6 +9,8 @@
 
 #[path = "support/second_sqlite.rs"]
 mod second_sqlite;
+#[path = "support/size.rs"]
+mod size;
 mod support;
 
 use std::{
@@ -27,6 +29,7 @@ use portkeeper_core::{HistoryQuery, Keeper, ReserveRequest};
 use portkeeper_locks::Locks;
 use rusqlite::Connection;
 use second_sqlite::SecondSqlite;
+use size::size;
 use support::{child, child_argument, succeeds};
 
 const ROWS: usize = 50;
@@ -141,13 +144,13 @@ fn no_acknowledged_row_is_lost() {
 #[test]
 fn nobody_writes_within_a_transaction() {
     const TEST: &str = "nobody_writes_within_a_transaction";
-    const TRANSACTIONS: usize = 5;
+    let transactions: usize = size(2, 5);
     if let Some(argument) = child_argument() {
         let (how, path) = argument.split_once('\n').unwrap();
         let path = Path::new(path);
         portkeeper_locks::install();
         let db = Connection::open(path).unwrap();
-        let written = (0..TRANSACTIONS).filter(|_| {
+        let written = (0..transactions).filter(|_| {
             db.execute_batch("BEGIN IMMEDIATE").unwrap();
             disturb(how, path);
             let intruder = stranger(path, 0);
@@ -164,7 +167,7 @@ fn nobody_writes_within_a_transaction() {
             .unwrap()
             .parse()
             .unwrap();
-        println!("{how}, {locks:?}: {written} of {TRANSACTIONS} transactions were written into");
+        println!("{how}, {locks:?}: {written} of {transactions} transactions were written into");
         match locks {
             Locks::Process => assert!(written > 0, "{how} did no harm"),
             Locks::Description => assert_eq!(written, 0, "{how}"),
@@ -195,7 +198,7 @@ fn everything_at_once_loses_nothing() {
     const TEST: &str = "everything_at_once_loses_nothing";
     const PROCESSES: u16 = 3;
     const THREADS: u16 = 4;
-    let writes: usize = env::var(WRITES).map_or(20, |writes| writes.parse().unwrap());
+    let writes: usize = env::var(WRITES).map_or(8, |writes| writes.parse().unwrap());
     if let Some(argument) = child_argument() {
         let (process, path) = argument.split_once('\n').unwrap();
         let (process, path) = (process.parse::<u16>().unwrap(), PathBuf::from(path));

@@ -308,7 +308,7 @@ fn changes(report: &ScanReport) -> Vec<Change> {
 /// `tests/run` asks for more than a developer waits for.
 fn cases() -> u32 {
     let asked = std::env::var("PORTKEEPER_MODEL_CASES").ok();
-    asked.map_or(100, |cases| cases.parse().unwrap())
+    asked.map_or(40, |cases| cases.parse().unwrap())
 }
 
 proptest! {

@@ -264,7 +264,7 @@ impl Drop for Spoken {
 
 /// How many processes there are, and how often each asks.
 fn size() -> (usize, usize) {
-    let text = env::var("PORTKEEPER_NEIGHBOURS").unwrap_or_else(|_| "16x100".to_owned());
+    let text = env::var("PORTKEEPER_NEIGHBOURS").unwrap_or_else(|_| "8x50".to_owned());
     let (processes, requests) = text.split_once('x').unwrap();
     (processes.parse().unwrap(), requests.parse().unwrap())
 }

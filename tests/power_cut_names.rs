@@ -227,7 +227,7 @@ const SCENARIOS: [Scenario; 3] = [
 #[test]
 fn a_power_cut_leaves_the_old_file_or_the_new_one_under_each_name() {
     let cuts: usize =
-        std::env::var("PORTKEEPER_POWER_CUTS").map_or(60, |text| text.parse().unwrap());
+        std::env::var("PORTKEEPER_POWER_CUTS").map_or(20, |text| text.parse().unwrap());
     // Before the engine's own replacements, which let the files be looked at without a lock being lost.
     syscalls::install();
     assert_eq!(portkeeper_locks::install(), Locks::Description);

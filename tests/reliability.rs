@@ -18,6 +18,8 @@ mod linear;
 mod port;
 #[path = "reliability/program.rs"]
 mod program;
+#[path = "support/size.rs"]
+mod size;
 mod support;
 #[path = "reliability/told.rs"]
 mod told;
@@ -33,9 +35,13 @@ use std::{
 
 use epoch::{Plan, Shown};
 use language::Language;
+use size::size;
 
 /// Two epochs at once would use the same ports.
 static ALONE: Mutex<()> = Mutex::new(());
+
+/// How long a process lives whose operations are looked at, at most.
+const LONGEST: fn() -> Duration = || Duration::from_millis(size(300, 1_000));
 
 #[test]
 fn worker() {
@@ -85,7 +91,7 @@ fn killed_at_random_nothing_is_lost_and_no_port_is_given_twice() {
     let _alone = ALONE.lock().unwrap();
     let languages =
         program::languages("killed_at_random_nothing_is_lost_and_no_port_is_given_twice");
-    let kills = number("PORTKEEPER_KILLS", 60);
+    let kills = number("PORTKEEPER_KILLS", 20);
     let begin = Instant::now();
     let mut shown = Shown::default();
     let mut left = kills;
@@ -111,14 +117,14 @@ fn killed_at_random_nothing_is_lost_and_no_port_is_given_twice() {
 fn the_operations_of_eight_processes_are_linearizable() {
     let _alone = ALONE.lock().unwrap();
     let languages = program::languages("the_operations_of_eight_processes_are_linearizable");
-    let wanted = number("PORTKEEPER_OPERATIONS", 1_000);
+    let wanted = number("PORTKEEPER_OPERATIONS", 300);
     let begin = Instant::now();
     let mut shown = Shown::default();
     while shown.linearizable < wanted {
         shown.add(epoch(&Plan {
             slots: slots(&languages, 8),
             kills: 16,
-            longest: Duration::from_secs(1),
+            longest: LONGEST(),
             bug: "-",
         }));
         assert!(shown.wrong.is_empty(), "{:#?}", shown.wrong);
@@ -140,7 +146,7 @@ fn seeded_bugs_are_found() {
             shown.add(epoch(&Plan {
                 slots: slots(&[Language::Rust], 8),
                 kills: 12,
-                longest: Duration::from_secs(1),
+                longest: LONGEST(),
                 bug,
             }));
             let signs = shown.wrong.iter().filter(|wrong| wrong.contains(sign));

@@ -1,6 +1,9 @@
 //! Restoring from a registry that another process opens, writes and closes all the time.
 #![cfg(target_os = "linux")]
 
+#[path = "support/size.rs"]
+mod size;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -12,6 +15,7 @@ use std::{
 };
 
 use portkeeper_core::{Filter, ImportMode, ImportRequest, Keeper, Watch};
+use size::size;
 
 /// Tells the child of [`a_registry_that_others_open_and_close_is_restored_whole`] where to write.
 const SOURCE: &str = "PORT_KEEPER_TEST_RESTORE_SOURCE";
@@ -65,7 +69,7 @@ fn a_registry_that_others_open_and_close_is_restored_whole() {
     let mut failures = Vec::new();
     let begun = Instant::now();
     let mut rounds = 0;
-    while seen.len() < 15 && begun.elapsed() < Duration::from_secs(30) {
+    while seen.len() < size(3, 15) && begun.elapsed() < Duration::from_secs(30) {
         rounds += 1;
         fs::create_dir(&target).unwrap();
         let keeper = Keeper::open_at(target.join("database.db")).unwrap();

@@ -5,6 +5,8 @@
 mod numbered;
 #[path = "support/registry.rs"]
 mod registry;
+#[path = "support/size.rs"]
+mod size;
 mod support;
 
 use std::{
@@ -23,9 +25,9 @@ use portkeeper_core::{
     Status, Watch,
 };
 use registry::{Registry, content, reserve};
+use size::size;
 
 const WRITES: &str = "writes";
-const ROUNDS: usize = 4;
 /// One pair of writers at a time: the longer a test takes, the more they have written.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -49,7 +51,7 @@ fn history(keeper: &Keeper) -> Vec<HistoryEntry> {
 /// before, and a state that the registry was in.
 fn beside_writers(mut copy: impl FnMut(&Registry, usize) -> Registry) {
     let _alone = alone();
-    for round in 0..ROUNDS {
+    for round in 0..size(1, 4) {
         let registry = Registry::new();
         let mut writers = Writer::pair(WRITES, registry.keeper.path());
         writers.iter_mut().for_each(|writer| writer.wait_for(130));
@@ -142,7 +144,7 @@ fn a_dump_that_sqlite_reads_back_is_the_registry_of_one_moment() {
 #[test]
 fn an_export_imported_on_an_empty_machine_is_the_claims_of_one_moment() {
     let _alone = alone();
-    for _ in 0..ROUNDS {
+    for _ in 0..size(1, 4) {
         let registry = Registry::new();
         let mut writers = Writer::pair(WRITES, registry.keeper.path());
         writers.iter_mut().for_each(|writer| writer.wait_for(130));
@@ -221,7 +223,7 @@ const QUIET: Range<u16> = 25_900..25_910;
 #[test]
 fn a_restore_beside_writers_is_the_source_and_then_what_they_wrote() {
     let _alone = alone();
-    for from_dump in [false, true, false] {
+    for from_dump in size(&[false, true][..], &[false, true, false]) {
         let registry = Registry::new();
         let keeper = &registry.keeper;
         for port in QUIET {
@@ -232,7 +234,7 @@ fn a_restore_beside_writers_is_the_source_and_then_what_they_wrote() {
         wait(130);
         let backup = registry.backup("b.db");
         keeper.release(Release::project("quiet")).unwrap();
-        let source = if from_dump {
+        let source = if *from_dump {
             let mut text = Vec::new();
             Keeper::open_at(&backup)
                 .unwrap()

@@ -31,7 +31,7 @@
 //! | What another program wrote into a claim and the engine cannot read stays, until the claim is given something else in its place. | `tests/export_import_foreign.rs: json_that_nothing_here_can_read_stays_with_its_claim` |
 //! | A change has one entry in the history, whoever made it. | `tests/store_foreign_history.rs: inserts`, `tests/store_foreign_history.rs: updates`, `tests/concurrency.rs: processes_never_share_a_port` |
 //! | Many first opens of a missing registry make one, and none of them fails. | `portkeeper-core/src/store/tests/processes.rs: many_processes_open_a_missing_database_at_once` |
-//! | A writer waits for others until its deadline, and then is `DATABASE_BUSY`. | `portkeeper-core/src/store/tests/busy.rs: a_writer_waits_for_another_until_its_deadline`, `tests/live_file.rs: a_foreign_writer_that_holds_the_lock_for_five_seconds_is_waited_for` |
+//! | A writer waits for others until its deadline, and then is `DATABASE_BUSY`. | `portkeeper-core/src/store/tests/busy.rs: a_writer_waits_for_another_until_its_deadline`, `tests/live_file.rs: a_foreign_writer_that_holds_the_lock_for_seconds_is_waited_for` |
 //! | A forked child has connections of its own, and neither leases nor locks of its parent. | `tests/store_fork.rs: grandchild`, `tests/lease_fork.rs: main`, `tests/locks_fork.rs: child_releases_nothing`, `tests/locks_fork.rs: freed_at_once`, `tests/shared_memory.rs: threads_of_a_child_open_one_connection` |
 //! | The registry's files are their user's alone, whatever the umask. | `portkeeper-core/src/store/tests/processes.rs: files_are_for_their_user_alone_whatever_the_umask` |
 //!

@@ -1,4 +1,4 @@
-//! The C test program: as it is, under valgrind and with sanitizers.
+//! The C test program: as it is, and for `tests/run` under valgrind and with sanitizers.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 #![cfg(target_os = "linux")]
 
@@ -10,9 +10,6 @@ use support::{
     PROGRAM, c, compile, has, is_full, library_folder, read, repeat_skipped, said, skipped,
     succeeds,
 };
-
-/// What is quick enough under valgrind for everybody's `cargo test`.
-const QUICK: [&str; 3] = ["guards", "results", "misuse"];
 
 struct Program {
     library: tempfile::TempDir,
@@ -84,6 +81,9 @@ fn every_function_is_tested() {
 
 #[test]
 fn valgrind_finds_nothing() {
+    if !is_full() {
+        return;
+    }
     if !has("valgrind") {
         skipped("valgrind_finds_nothing: valgrind is not installed");
         return;
@@ -100,9 +100,6 @@ fn valgrind_finds_nothing() {
         &format!("--suppressions={}", suppressions.display()),
         &format!("--log-file={}", log.display()),
     ]);
-    if !is_full() {
-        command.args(QUICK);
-    }
     let child = command
         .stdout(std::process::Stdio::piped())
         .spawn()
@@ -145,6 +142,9 @@ fn address_sanitizer_finds_nothing() {
 }
 
 fn sanitized(name: &str, sanitizer: &str) {
+    if !is_full() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("empty.c");
     fs::write(&source, "int main(void) { return 0; }\n").unwrap();
@@ -164,9 +164,7 @@ fn sanitized(name: &str, sanitizer: &str) {
         "-fno-omit-frame-pointer",
     ]);
     let mut command = program.command(&[]);
-    if is_full() {
-        command.env("PORTKEEPER_C_ROUNDS", "100");
-    }
+    command.env("PORTKEEPER_C_ROUNDS", "100");
     let output = succeeds(&mut command);
     assert!(output.ends_with("12 tests passed\n"), "{output}");
 }

@@ -129,12 +129,12 @@ pub fn repeat_skipped(output: &str) {
 
 /// Whether `tests/run` asks, and not a developer who waits for it.
 pub fn is_full() -> bool {
-    is_long() || env::var_os("PORTKEEPER_C_TESTS").is_some_and(|value| value == "full")
+    is_long() || env::var_os("PORTKEEPER_TESTS").is_some_and(|value| value == "full")
 }
 
 /// Whether `tests/run --long` asks, which has the minutes of a release build.
 pub fn is_long() -> bool {
-    env::var_os("PORTKEEPER_C_TESTS").is_some_and(|value| value == "long")
+    env::var_os("PORTKEEPER_TESTS").is_some_and(|value| value == "long")
 }
 
 pub fn read(path: impl AsRef<Path>) -> String {
