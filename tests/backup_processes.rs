@@ -2,6 +2,8 @@
 
 #[path = "support/registry.rs"]
 mod registry;
+#[path = "support/size.rs"]
+mod size;
 mod support;
 
 use std::{
@@ -15,6 +17,7 @@ use std::{
 
 use portkeeper_core::{Filter, HistoryQuery, Keeper, ReserveRequest, Watch};
 use registry::{Registry, content, reserve};
+use size::size;
 use support::{child, child_argument};
 
 /// A process that reserves and releases until its input ends, and tells what was acknowledged.
@@ -71,7 +74,6 @@ fn writes_until_its_input_ends() {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         end.store(true, std::sync::atomic::Ordering::Relaxed);
     });
-    println!("started");
     let mut round = 0;
     while !ended.load(std::sync::atomic::Ordering::Relaxed) {
         let port = port + round % 50;
@@ -80,6 +82,9 @@ fn writes_until_its_input_ends() {
             .description(&description)
             .adopt(true);
         keeper.reserve(port, claim).unwrap();
+        if round == 0 {
+            println!("started");
+        }
         println!("ack {description}");
         round = round.wrapping_add(1);
     }
@@ -106,7 +111,7 @@ fn nothing_that_two_writers_were_promised_is_lost() {
     let old = registry.backup("old.db");
     let writers = [1, 2].map(|number| Writer::start(keeper.path(), number));
     let mut longest = 0;
-    for round in 0..8 {
+    for round in 0..size(2, 8) {
         let backup = registry.path("live.db");
         keeper.backup(&backup, Watch::none()).unwrap();
         // Its claims and its history are of one moment.
@@ -170,7 +175,7 @@ fn works_until_it_is_killed() {
 fn kill_at_random(what: &str, check: impl Fn(&Registry, &Path)) {
     let registry = Registry::filled();
     let other = registry.backup("other.db");
-    for _ in 0..25 {
+    for _ in 0..size(8, 25) {
         let argument = format!(
             "{}\n{what}\n{}",
             registry.keeper.path().display(),

@@ -119,7 +119,7 @@ fn fill(folder: &Path) {
 }
 
 /// By how many bytes the room on a disk grows.
-const STEP: fn() -> u64 = || size(100, 20) * 1024;
+const STEP: fn() -> u64 = || size(200, 20) * 1024;
 
 /// Takes what is left of the disk but for so many bytes.
 fn leave(folder: &Path, bytes: u64) {

@@ -1,5 +1,7 @@
 //! Claims of every kind that can be made: each comes back from an export as it was.
 
+#[path = "support/size.rs"]
+mod size;
 #[path = "support/transfer.rs"]
 mod transfer;
 
@@ -8,6 +10,7 @@ use portkeeper_core::{
 };
 use proptest::prelude::*;
 use serde_json::json;
+use size::size;
 use transfer::{import, keeper};
 
 fn metadata() -> impl Strategy<Value = serde_json::Value> {
@@ -44,7 +47,7 @@ fn claim() -> impl Strategy<Value = (u16, String, String, Vec<String>, serde_jso
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(size(20, 60)))]
 
     #[test]
     fn an_export_is_the_same_after_an_import_elsewhere(

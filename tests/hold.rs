@@ -13,12 +13,11 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use apart::NETWORK;
-use held::{claimed, is_bindable};
+use held::{claimed, eventually, is_bindable};
 use kill_support::{child_within, works};
 use portkeeper_core::{Keeper, PortRequest, Ready, Verdict};
 use socket2::{Domain, SockRef, Socket, Type};
@@ -237,12 +236,4 @@ fn an_exclusive_hold_admits_only_whom_its_holder_lets_in() {
     assert!(is_held());
     drop(hold);
     eventually(|| sharing(port).is_ok());
-}
-
-fn eventually(mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + SOON;
-    while !is_so() {
-        assert!(Instant::now() < end);
-        thread::sleep(Duration::from_millis(5));
-    }
 }

@@ -264,7 +264,7 @@ impl Drop for Spoken {
 
 /// How many processes there are, and how often each asks.
 fn size() -> (usize, usize) {
-    let text = env::var("PORTKEEPER_NEIGHBOURS").unwrap_or_else(|_| "8x50".to_owned());
+    let text = env::var("PORTKEEPER_NEIGHBOURS").unwrap_or_else(|_| "8x100".to_owned());
     let (processes, requests) = text.split_once('x').unwrap();
     (processes.parse().unwrap(), requests.parse().unwrap())
 }
@@ -302,7 +302,7 @@ fn inside() {
         .enumerate()
         .map(|(number, worker)| {
             // Every other one, and none so late that it could be done before.
-            let fatal = (number % 2 == 0).then(|| fastrand::usize(1..=requests * 9 / 10));
+            let fatal = (number % 2 == 0).then(|| fastrand::usize(1..=requests * 3 / 4));
             thread::spawn(move || worker.follow(number, fatal))
         })
         .collect();

@@ -275,7 +275,7 @@ fn cut(durability: Durability, operations: u64, cuts: usize) -> Found {
 
 #[test]
 fn a_power_cut_loses_nothing_that_is_full_and_of_normal_the_newest() {
-    let cuts = std::env::var("PORTKEEPER_POWER_CUTS").map_or(20, |text| text.parse().unwrap());
+    let cuts = std::env::var("PORTKEEPER_POWER_CUTS").map_or(10, |text| text.parse().unwrap());
     // So many that the log is copied into the database in between.
     let operations = 600;
     for durability in [Durability::Full, Durability::Normal] {

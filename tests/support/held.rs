@@ -1,7 +1,11 @@
 //! A claim to be held, and whether it is.
 #![allow(dead_code, reason = "every test program uses a part of it")]
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use portkeeper_core::{Keeper, PortRequest, Strategy};
 use socket2::{Domain, Socket, Type};
@@ -24,4 +28,13 @@ pub fn is_bindable(port: u16) -> bool {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     socket.bind(&address.into()).is_ok()
+}
+
+/// Waits until it is so, and fails after ten seconds.
+pub fn eventually(mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(Instant::now() < end);
+        thread::sleep(Duration::from_millis(5));
+    }
 }
