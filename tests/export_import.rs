@@ -373,6 +373,7 @@ fn a_failure_in_the_middle_leaves_nothing_behind() {
 
 #[test]
 fn every_port_of_a_machine_is_exported_and_imported() {
+    // In `cargo test` a tenth of them.
     let last = size(6_553, u16::MAX);
     let entries: Vec<String> = (1..=last).map(|port| entry(port, "all")).collect();
     let folder = tempfile::tempdir().unwrap();

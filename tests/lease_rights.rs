@@ -265,7 +265,7 @@ fn a_lease_that_is_held_at_the_last_moment_does_not_end() {
     let hold = Arc::new(Mutex::new(None));
     let place = Arc::clone(&hold);
     let holder = owner.clone();
-    // The first question is for the time at which leases are judged.
+    // Within a scan, before it reads the leases.
     late.at_now(move || *place.lock().unwrap() = Some(holder.hold(18_181).unwrap()));
     sweeper.scan().unwrap();
     assert!(hold.lock().unwrap().is_some());

@@ -130,22 +130,46 @@ fn a_sweep_sees_a_server_that_has_just_started() {
 /// The right to a role's port that is given back, with the server closed, by whom a look saw listening.
 #[test]
 fn a_stale_look_leaves_what_was_given_back_alone() {
-    let (_folder, path) = registry();
-    let host = Arc::new(Altered::default());
-    let slow = Options::new().path(&path).host(host.clone()).open();
-    let (slow, quick) = (slow.unwrap(), Keeper::open_at(&path).unwrap());
     let role = || request(13_970..=13_979).role("web");
-    let port = quick.request(role()).unwrap()[0].number;
-    let lease = quick.lease(role()).unwrap();
-    assert_eq!(lease.port(), port);
-    let server = TcpListener::bind(("127.0.0.1", port)).unwrap();
-    host.after_look(move || {
-        drop(server);
-        lease.release().unwrap();
-    });
-    let report = slow.scan().unwrap();
-    assert!(report.listeners.iter().any(|socket| socket.port == port));
-    assert_eq!(report.changes, []);
-    assert_eq!(status(&quick, port), Status::Reserved);
-    check_story(&quick, port, &[GRANTED]);
+    for (case, ttl, later) in [
+        ("had before", None, 0),
+        ("had before, and found to be over", Some(100), 200),
+        ("taken after the look began", None, 0),
+    ] {
+        let (_folder, path) = registry();
+        let host = Arc::new(Altered::default());
+        let slow = Options::new().path(&path).host(host.clone()).open();
+        let (slow, quick) = (slow.unwrap(), Keeper::open_at(&path).unwrap());
+        let port = quick.request(role()).unwrap()[0].number;
+        let keeper = quick.clone();
+        let serve = move || {
+            let request = match ttl {
+                Some(seconds) => role().ttl(Duration::from_secs(seconds)),
+                None => role(),
+            };
+            let lease = keeper.lease(request).unwrap();
+            (lease, TcpListener::bind(("127.0.0.1", port)).unwrap())
+        };
+        let served = Arc::new(Mutex::new(None));
+        let place = Arc::clone(&served);
+        let begin = move || *place.lock().unwrap() = Some(serve());
+        // What the registry says is read before the first question for the time, and that before the look.
+        if case == "taken after the look began" {
+            host.at_now(begin);
+        } else {
+            begin();
+        }
+        host.forward(later);
+        host.after_look(move || {
+            let (lease, server) = served.lock().unwrap().take().unwrap();
+            drop(server);
+            lease.release().unwrap();
+        });
+        let report = slow.scan().unwrap();
+        let seen = report.listeners.iter().any(|socket| socket.port == port);
+        assert!(seen, "{case}");
+        assert_eq!(report.changes, [], "{case}");
+        assert_eq!(status(&quick, port), Status::Reserved, "{case}");
+        check_story(&quick, port, &[GRANTED]);
+    }
 }

@@ -254,7 +254,7 @@ fn log_size(path: &Path) -> u64 {
 
 /// So many writes that the log would be several times as long.
 fn write_much(keeper: &Keeper) {
-    for n in 0..1_000 {
+    for n in 0..size(1_000, 3_000) {
         let port = FIRST + 20 + n % 20;
         let request = ReserveRequest::new("mine").description(format!("number {n}"));
         keeper.reserve(port, request.adopt(true)).unwrap();

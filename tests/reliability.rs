@@ -136,7 +136,7 @@ fn the_operations_of_eight_processes_are_linearizable() {
 /// read before. On a machine that is busy they do little before they are killed, and may get a second life.
 #[test]
 fn seeded_bugs_are_found() {
-    const LIVES: usize = 5;
+    const LIVES: usize = 20;
     let _alone = ALONE.lock().unwrap();
     for (bug, sign) in [("early", "LOST"), ("stale", "no order explains it")] {
         let begin = Instant::now();

@@ -68,7 +68,7 @@
 //!
 //! Linux 6.18 on two cores, 29 November 2026, beside other builds (load 15 to 35), so that less was done in more
 //! time than on a machine of one's own. `tests/run --long` makes these and larger ones; by itself each is
-//! `VARIABLE=… cargo test --test NAME`.
+//! `PORTKEEPER_TESTS=full VARIABLE=… cargo test --test NAME`.
 //!
 //! | test | figure |
 //! |---|---|
@@ -77,11 +77,11 @@
 //! | `fault_sweep`, `PORTKEEPER_FAULT_STRIDE=1` | 5,140 faults: 0 lost, 0 half done; 2,857 operations done in spite of it, 21 stored and reported as unknown, 749 not stored and reported as unknown |
 //! | `power_cut_names`, `PORTKEEPER_POWER_CUTS=1000` | 3,000 disks: under each name the old file or the new one |
 //! | `power_cut`, `PORTKEEPER_POWER_CUTS=1000`, full | 1,000 disks of 600 operations: 0 acknowledged operations lost, 0 registries refused |
-//! | `power_cut`, normal | 60 disks of 600 operations: 57 lost 2,275 acknowledged operations in all, always the newest |
+//! | `power_cut`, `PORTKEEPER_POWER_CUTS=60`, normal | 60 disks of 600 operations: 57 lost 2,275 acknowledged operations in all, always the newest |
 //! | `locks`, SQLite's own locks | 49 of 50 acknowledged changes lost, 5 of 5 transactions written into; by a plain open and close, and by a second SQLite |
 //! | `locks`, as installed | 0 of 50, and 0 of 5 |
 //! | `locks`, at once, `PORTKEEPER_LOCKS_WRITES=100` | 1,200 changes by 3 processes of 4 threads and 26 by Python's SQLite, while each process opens and closes the files: all present |
 //! | `locks_fork` | a write succeeds 14 and 41 ms after the kill of a parent within a transaction, while its child lives |
 //! | `shared_memory`, `PORTKEEPER_SCHEDULES=10000` | 3 properties, 10,000 schedules each: 0 failures |
 //! | `environment`, `network_file_system` | 7 environments, and FUSE in four languages: each the right answer or a typed error |
-//! | `tests/mutations` | code that keeps a promise is taken out at 22 places: each is noticed |
+//! | `tests/mutations` | code that keeps a promise is taken out at 23 places: each is noticed |

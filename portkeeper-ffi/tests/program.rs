@@ -82,6 +82,7 @@ fn every_function_is_tested() {
 #[test]
 fn valgrind_finds_nothing() {
     if !is_full() {
+        skipped("valgrind_finds_nothing: tests/run asks for it");
         return;
     }
     if !has("valgrind") {
@@ -143,6 +144,7 @@ fn address_sanitizer_finds_nothing() {
 
 fn sanitized(name: &str, sanitizer: &str) {
     if !is_full() {
+        skipped(format_args!("{name}: tests/run asks for it"));
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -29,7 +29,7 @@ test('npm install of a checkout builds the addon, and both entries load', (t) =>
   const app = folder(t)
   fs.writeFileSync(path.join(app, 'package.json'), '{"name": "app", "private": true}')
   // Whether it is fast is not asked here; SQLite alone would take most of the time.
-  const quick = { CARGO_PROFILE_RELEASE_OPT_LEVEL: '0', CFLAGS: '-O0' }
+  const quick = { CARGO_PROFILE_RELEASE_OPT_LEVEL: '0', CFLAGS: `${process.env.CFLAGS ?? ''} -O0` }
   const env = { ...process.env, ...quick, CARGO_TARGET_DIR: path.join(copy, 'target'), PORTKEEPER_DB_PATH: path.join(app, 'registry.db') }
   const npm = (...args) => execFileSync('npm', [...args, '--no-audit', '--no-fund'], { cwd: app, env, encoding: 'utf8', stdio: 'pipe', timeout: 900_000 })
   npm('install', path.join(copy, 'bindings', 'node'))

@@ -55,7 +55,7 @@ console.log(JSON.stringify({ before, half, after, opened }))`
   assert.ok(opened - after < 8 * 1024 * 1024, `${opened - after} bytes more`)
 })
 
-const schedstat = '/proc/self/schedstat'
+const schedstat = '/proc/thread-self/schedstat'
 
 /** For how long this thread, that of the event loop, could have run and others did, in milliseconds. */
 const overtaken = () => (fs.existsSync(schedstat) ? Number(fs.readFileSync(schedstat, 'utf8').split(' ')[1]) / 1e6 : 0)

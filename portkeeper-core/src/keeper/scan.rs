@@ -9,14 +9,11 @@ use serde_json::json;
 use crate::{
     error::{Error, Result},
     host::{Earlier, Look, Wanted},
-    keeper::{
-        Journal, Keeper,
-        sweep::{Ended, settle},
-    },
+    keeper::{Journal, Keeper, sweep::settle},
     model::{Details, Owner, Reservation, ScanReport, Socket, Status, StatusChange},
     rules::{self, Transition},
     store::{
-        Durability, Failure, history,
+        Durability, Failure, history, leases,
         ports::{self, Listed},
         scans,
     },
@@ -70,9 +67,9 @@ impl Keeper {
     /// # Ok::<(), portkeeper_core::Error>(())
     /// ```
     pub fn scan(&self) -> Result<ScanReport> {
-        let (newest, leased) = self
+        let (newest, before) = self
             .store
-            .read_one(|db| Ok((history::newest(db)?, ports::conditional(db)?)))?;
+            .read(|db| Ok((history::newest(db)?, leases::ids(db)?)))?;
         let earlier = self.earlier(None)?;
         let Look {
             sockets: listeners,
@@ -83,15 +80,18 @@ impl Keeper {
             let reason = format!("the host tells of a socket that cannot be: {socket:?}");
             return Err(Error::ScanFailed(reason));
         }
+        let leased = self.store.read_one(|db| Ok(ports::conditional(db)?))?;
         let ended = self.ended(&leased, Some(&listeners))?;
-        let before = Before::new(newest, leased, &ended);
         let (scanned_at, changes) =
             self.store
                 .write(self.durability(Durability::Normal), |tx| {
                     let journal = Journal::new(self);
                     scans::replace(tx, &listeners, &holders, (journal.now, self.host.user()))?;
+                    // Not every change of a lease is in the history. Those that this scan makes come later.
+                    let mut overtaken = differing(&before, &leases::ids(tx)?);
                     let mut changes = settle(tx, &journal, &ended)?;
-                    changes.extend(follow(tx, &journal, &listeners, &before)?);
+                    overtaken.extend(history::changed_since(tx, newest)?);
+                    changes.extend(follow(tx, &journal, &listeners, &overtaken)?);
                     changes.sort_unstable_by_key(|change| change.port);
                     Ok((journal.now, changes))
                 })?;
@@ -116,47 +116,24 @@ fn is_sound(socket: &Socket) -> bool {
     socket.port != 0 && (socket.owner == Owner::Known) != socket.processes.is_empty()
 }
 
-/// The registry before a look at the machine.
-struct Before {
-    /// The newest entry of the history.
-    newest: i64,
-    /// The leases, by port, except for those that this scan ends.
-    leases: HashMap<u16, String>,
+/// The ports whose lease is another one than before, or has begun or ended.
+fn differing(before: &HashMap<u16, String>, now: &HashMap<u16, String>) -> HashSet<u16> {
+    let ports = before.keys().chain(now.keys());
+    ports
+        .filter(|port| before.get(port) != now.get(port))
+        .copied()
+        .collect()
 }
 
-impl Before {
-    fn new(newest: i64, rows: Vec<Reservation>, ended: &[Ended]) -> Self {
-        let ended: HashSet<u16> = ended.iter().map(|end| end.port).collect();
-        let leases = rows
-            .into_iter()
-            .filter(|row| !ended.contains(&row.number))
-            .filter_map(|row| Some((row.number, row.lease?.id)))
-            .collect();
-        Self { newest, leases }
-    }
-
-    /// Whether the claim's lease has gone to somebody else since, or to nobody. Not every change of a lease
-    /// has an entry in the history.
-    fn had_other_lease(&self, claim: &Reservation) -> bool {
-        let id = claim.lease.as_ref().map(|lease| &lease.id);
-        self.leases
-            .get(&claim.number)
-            .is_some_and(|before| Some(before) != id)
-    }
-}
-
-/// Brings every claim into the state that the listeners show, except for those that changed since the look.
+/// Brings every claim into the state that the listeners show, except for those by whose changes it was `overtaken`.
 fn follow(
     db: &Connection,
     journal: &Journal,
     listeners: &[Socket],
-    before: &Before,
+    overtaken: &HashSet<u16>,
 ) -> Result<Vec<StatusChange>, Failure> {
-    let newer: HashSet<u16> = history::changed_since(db, before.newest)?
-        .into_iter()
-        .collect();
     let mut claims = ports::list(db, &Listed::default())?;
-    claims.retain(|claim| !newer.contains(&claim.number) && !before.had_other_lease(claim));
+    claims.retain(|claim| !overtaken.contains(&claim.number));
 
     let listening: HashSet<u16> = listeners.iter().map(|socket| socket.port).collect();
     for claim in claims

@@ -19,7 +19,7 @@ use crate::{
 
 /// A lease that was found to have ended. It is named, so that a newer one on the port is left alone.
 pub(super) struct Ended {
-    pub(super) port: u16,
+    port: u16,
     lease: String,
     how: Ending,
 }

@@ -1,5 +1,7 @@
 //! The rows of `leases`: on what, beside its project's wish, a claim depends.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
 
@@ -70,6 +72,16 @@ pub(crate) fn remove(db: &Connection, port: u16) -> rusqlite::Result<()> {
     const SQL: &str = "DELETE FROM leases WHERE port = ?1";
     db.prepare_cached(SQL)?.execute([port])?;
     Ok(())
+}
+
+/// Which lease each port has.
+pub(crate) fn ids(db: &Connection) -> rusqlite::Result<HashMap<u16, String>> {
+    const SQL: &str = "SELECT port, leaseId FROM leases WHERE port BETWEEN 1 AND 65535";
+    let mut statement = db.prepare_cached(SQL)?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get(0)?, column::text(row, 1)?.unwrap_or_default()))
+    })?;
+    rows.collect()
 }
 
 /// The port of each role that the project has.

@@ -20,6 +20,7 @@ fn panics_and_every_kind_arrive_as_codes() {
     assert!(succeeds(&mut Command::new(&program)).ends_with("hooks passed\n"));
 
     if !is_full() {
+        skipped("panics_and_every_kind_arrive_as_codes: tests/run asks for valgrind");
         return;
     }
     if !has("valgrind") {
