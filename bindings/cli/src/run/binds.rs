@@ -310,14 +310,10 @@ mod tests {
         let me = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
         let numbers = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
         let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        // The whole list first, or the copies would be in it.
-        let numbers: Vec<i32> = numbers.collect();
-        let copies = numbers
-            .into_iter()
-            .filter_map(|fd| pidfd_getfd(&me, fd, PidfdGetfdFlags::empty()).ok());
-        let looked = copies.filter(|copy| super::bound_to(copy) == Some(port));
-        let looked: Vec<_> = looked.collect();
-        assert_eq!(looked.len(), 1);
+        let mut copies =
+            numbers.filter_map(|fd| pidfd_getfd(&me, fd, PidfdGetfdFlags::empty()).ok());
+        let looked = copies.find(|copy| super::bound_to(copy) == Some(port));
+        assert!(looked.is_some());
         let begin = Instant::now();
         let looking = thread::spawn(move || {
             thread::sleep(Duration::from_millis(100));
